@@ -1,0 +1,70 @@
+"""Make `.venv`: the pinned packages of requirements.txt, and this project itself, editable.
+
+Standard library only, since it runs before anything is installed. Safe to interrupt (the mark that says "done" is
+written last) and to run twice at once (the second waits for the first).
+"""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+OLDEST_PYTHON = (3, 10)
+
+
+def main() -> int:
+    """Make the environment, unless it is already what the pins say; the exit status."""
+    if sys.version_info < OLDEST_PYTHON:
+        found = ".".join(map(str, sys.version_info[:3]))
+        return _fail(f"Python {found} is too old: 3.10 or later is needed. Try: make PYTHON=python3.12 …")
+    with (ROOT / ".venv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted, mark = _fingerprint(), VENV / "installed"
+        if mark.is_file() and mark.read_text() == wanted:
+            return 0
+        sys.stderr.write("environment: installing the pinned packages into .venv …\n")
+        mark.unlink(missing_ok=True)
+        status = _install()
+        if status == 0:
+            mark.write_text(wanted)
+        return status
+
+
+def _fingerprint() -> str:
+    """What the environment is made of: another Python, place, pin or entry point makes it anew."""
+    parts = [sys.version, str(VENV), *((ROOT / name).read_text() for name in ("requirements.txt", "pyproject.toml"))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _install() -> int:
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", str(VENV)], check=False, capture_output=True, text=True
+    )
+    if made.returncode != 0:
+        shutil.rmtree(VENV, ignore_errors=True)
+        return _fail(
+            f"`{sys.executable} -m venv` failed; on Debian and Ubuntu: apt-get install python3-venv\n{made.stdout}"
+        )
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    steps = (
+        [*pip, "--require-hashes", "--requirement", str(ROOT / "requirements.txt")],
+        [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)],
+    )
+    for step in steps:
+        status = subprocess.run(step, check=False).returncode
+        if status != 0:
+            return _fail("pip could not install the packages (its words are above); run the same command again")
+    return 0
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"environment: {message}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
