@@ -1,0 +1,18 @@
+"""Aiven's personal access tokens as declarative, rotating Pulumi resources."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pulumi_avn_token.errors import AvnTokenError
+    from pulumi_avn_token.resources import AccessToken, access_tokens_from_manifest
+
+__all__ = ["AccessToken", "AvnTokenError", "access_tokens_from_manifest"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: the command line and the emulator do without Pulumi's SDK."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pulumi_avn_token import errors, resources  # noqa: PLC0415
+
+    return getattr(errors if hasattr(errors, name) else resources, name)

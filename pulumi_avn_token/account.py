@@ -1,0 +1,101 @@
+"""What one operation of the engine knows of the account: asked at most once, shared by all its threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pulumi_avn_token.errors import TokenInUseError, TokenNotFoundError, WrongAccountError
+from pulumi_avn_token.model import IssuedToken, TokenInfo, TokenSpec, User, shown
+
+if TYPE_CHECKING:
+    from pulumi_avn_token.client import Client
+    from pulumi_avn_token.credentials import Credential
+
+
+class Account:
+    """The account of one credential during one operation.
+
+    It is listed once, when first needed, and what is written afterwards is seen. `made_as` is the user that a token was
+    made as: that a token is missing counts only where the one who looks is that user.
+    """
+
+    def __init__(self, client: Client, credential: Credential) -> None:
+        self._client = client
+        self._credential = credential
+        self._lock = threading.RLock()
+        self._tokens: dict[str, TokenInfo] | None = None
+        self._owner: User | None = None
+
+    def owner(self) -> User:
+        """The user whose account it is."""
+        with self._lock:
+            if self._owner is None:
+                self._owner = self._client.me()
+            return self._owner
+
+    def tokens(self) -> Iterable[TokenInfo]:
+        """Every valid token."""
+        return tuple(self._listed().values())
+
+    def find(self, token_prefix: str, made_as: User | None) -> TokenInfo | None:
+        """A valid token; None: it is proven to be in the account no longer."""
+        token = self._listed().get(token_prefix)
+        if token is None:
+            self._confirm(token_prefix, made_as)
+        return token
+
+    def create(self, spec: TokenSpec) -> IssuedToken:
+        """Make a token."""
+        issued = self._client.create(spec)
+        self._write(issued.info.token_prefix, issued.info)
+        return issued
+
+    def update(self, token_prefix: str, description: str, made_as: User | None) -> TokenInfo:
+        """Set a token's description."""
+        try:
+            token = self._client.update(token_prefix, description)
+        except TokenNotFoundError as error:
+            self._confirm(token_prefix, made_as)
+            raise TokenNotFoundError(f"{error}; it has expired or was revoked: run `pulumi up --refresh`") from None
+        self._write(token_prefix, token)
+        return token
+
+    def revoke(self, token_prefix: str, made_as: User | None) -> None:
+        """Revoke a token, unless it is the one in use; one that is already gone is no error."""
+        token = self._listed().get(token_prefix)
+        if self._credential.token.startswith(token_prefix) or (token is not None and token.currently_active):
+            raise TokenInUseError(
+                f"token {shown(token_prefix)} is the one that Pulumi is using right now, so it was not revoked. Set"
+                " AIVEN_TOKEN to another token of this account and run the same command again (this one came from"
+                f" {self._credential.source})"
+            )
+        try:
+            self._client.revoke(token_prefix)
+        except TokenNotFoundError:
+            self._confirm(token_prefix, made_as)
+        self._write(token_prefix, None)
+
+    def _listed(self) -> dict[str, TokenInfo]:
+        with self._lock:
+            if self._tokens is None:
+                self._tokens = {token.token_prefix: token for token in self._client.list_tokens()}
+            return self._tokens
+
+    def _write(self, token_prefix: str, token: TokenInfo | None) -> None:
+        with self._lock:
+            if self._tokens is None:
+                return
+            if token is None:
+                self._tokens.pop(token_prefix, None)
+            else:
+                self._tokens[token_prefix] = token
+
+    def _confirm(self, token_prefix: str, made_as: User | None) -> None:
+        if made_as is not None and not self.owner().is_same_as(made_as):
+            raise WrongAccountError(
+                f"token {shown(token_prefix)} was made as {made_as.user}, but the credential from"
+                f" {self._credential.source} belongs to {self.owner().user}, who cannot see it; nothing was changed."
+                f" Use a credential of {made_as.user}"
+            )

@@ -1,0 +1,69 @@
+"""Which existing token a resource takes over, and whether it has done so already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pulumi_avn_token.errors import AdoptionError
+from pulumi_avn_token.lifecycle import SETTINGS, comparable
+from pulumi_avn_token.model import TokenInfo, shown
+
+
+def find_meant(given: str, tokens: Iterable[TokenInfo]) -> TokenInfo:
+    """The one token that a prefix, the beginning of one, or a full token means. AdoptionError: none, or several."""
+    meant = [token for token in tokens if given.startswith(token.token_prefix) or token.token_prefix.startswith(given)]
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        raise AdoptionError(
+            f"no valid token of this account begins with {shown(given)}: it has expired, was revoked, is mistyped, or"
+            " belongs to another account; see `avn user access-token list`"
+        )
+    raise AdoptionError(
+        f"{len(meant)} tokens begin with {shown(given)}: {', '.join(token.token_prefix for token in meant)};"
+        " give the whole prefix of one"
+    )
+
+
+def find_mismatches(token: TokenInfo, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Settings that are declared otherwise than the token has them: they cannot be changed without a new token."""
+    for name in SETTINGS:
+        declared, actual = arguments.get(name), getattr(token, name)
+        if declared and comparable(declared) != comparable(actual):
+            has = "none" if actual is None else actual
+            yield name, f"token {token.token_prefix} has {has} for life: leave it out now, and set it in a later `up`"
+
+
+class Adoptions:
+    """Which adoptions one operation of the engine has met.
+
+    A resource keeps its `adopt_prefix` after the adoption, also when it is rotated; then the engine asks for a new
+    resource with the same inputs, and what must not happen is that the old token is adopted once more and then revoked
+    as the old resource. The engine always checks new inputs against old ones before that, in the same process.
+    """
+
+    def __init__(self) -> None:
+        self._done: set[str] = set()
+        self._held: dict[str, str] = {}
+
+    def met(self, old: str | None, new: str | None) -> None:
+        """Note a resource's recorded and declared `adopt_prefix`."""
+        if old is not None and old == new:
+            self._done.add(old)
+
+    def is_done(self, given: str) -> bool:
+        """Whether what `given` means was adopted in an earlier operation."""
+        return given in self._done
+
+    def hold(self, given: str, token_prefix: str) -> None:
+        """Note that a resource goes on holding the token that it adopted."""
+        self._held[given] = token_prefix
+
+    def let_go(self, given: str) -> None:
+        """Note that a resource gets a new token instead of the one that it adopted."""
+        self._held.pop(given, None)
+
+    def is_held(self, token_prefix: str) -> bool:
+        """Whether a resource holds this token, so that another that is deleted must not take it along."""
+        return token_prefix in self._held.values()

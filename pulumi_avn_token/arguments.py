@@ -1,0 +1,137 @@
+"""What is wrong with a resource's arguments: every fault at once, before anything happens."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS
+
+MAX_DESCRIPTION_LENGTH = 1000
+MIN_AGE_SECONDS = 600
+MAX_AGE_SECONDS = 315_360_000
+MAX_LIST_LENGTH = 100
+
+Fault = tuple[str, str]
+"""The name of an argument, and what is wrong with it. Never the value: it may be a secret."""
+
+
+def find_faults(arguments: Mapping[str, Any], unknown: Collection[str] = ()) -> list[Fault]:
+    """All that is wrong with the arguments of an `AccessToken`.
+
+    `arguments` holds those that are given and known; `unknown` names those that are given but not known before other
+    resources are made. What is unknown passes until it is known.
+    """
+    faults = []
+    if arguments.get("description") is None and "description" not in unknown:
+        faults.append(("description", "is missing"))
+    for name, faults_of in _CHECKS.items():
+        if arguments.get(name) is not None:
+            faults += [(name, fault) for fault in faults_of(arguments[name])]
+    wrong = {name for name, _ in faults}
+    sound = {name: value for name, value in arguments.items() if value is not None and name not in wrong}
+    return [*faults, *_window_faults(sound, {*unknown, *wrong}), *_adoption_faults(sound, {*unknown, *wrong})]
+
+
+def _window_faults(arguments: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
+    name, window = "early_rotation_window_seconds", arguments.get("early_rotation_window_seconds")
+    age = arguments.get("max_age_seconds")
+    if window is None or "max_age_seconds" in unknown:
+        return
+    if age is not None and window >= age:
+        yield name, f"must be less than max_age_seconds ({age:.0f}), not {window:.0f}"
+    elif age is None and window >= DEFAULT_MAX_AGE_SECONDS and "adopt_prefix" not in {*arguments, *unknown}:
+        yield name, f"must be less than the age, by default {DEFAULT_MAX_AGE_SECONDS} (30 days), not {window:.0f}"
+
+
+def _adoption_faults(arguments: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
+    adopted, secret = arguments.get("adopt_prefix"), arguments.get("full_token")
+    if secret is None or "adopt_prefix" in unknown:
+        return
+    if adopted is None:
+        yield "full_token", "is the secret of the token to adopt: it needs adopt_prefix beside it"
+    elif not secret.startswith(adopted):
+        yield "full_token", "is not the secret of the token to adopt: it does not begin with adopt_prefix"
+
+
+def _text(longest: int | None = None) -> Callable[[Any], Iterator[str]]:
+    def faults_of(value: Any) -> Iterator[str]:
+        if not isinstance(value, str):
+            yield f"must be a string, not {_kind(value)}"
+        elif not value:
+            yield "must not be empty"
+        elif longest and len(value) > longest:
+            yield f"must have at most {longest} characters, not {len(value)}"
+
+    return faults_of
+
+
+def _seconds(least: int, most: int) -> Callable[[Any], Iterator[str]]:
+    def faults_of(value: Any) -> Iterator[str]:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield f"must be a number of seconds, not {_kind(value)}"
+        elif not least <= value <= most or value != int(value):
+            yield f"must be a whole number of seconds from {least} to {most}, not {value:g}"
+
+    return faults_of
+
+
+def _flag(value: Any) -> Iterator[str]:
+    if not isinstance(value, bool):
+        yield f"must be true or false, not {_kind(value)}"
+
+
+def _networks(value: Any) -> Iterator[str]:
+    yield from _strings(value)
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(item, str):
+            try:
+                ipaddress.ip_network(item, strict=False)
+            except ValueError:
+                yield f"must hold addresses and networks such as 192.0.2.0/24; number {index + 1} is none"
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if not isinstance(value, list):
+        yield f"must be a list, not {_kind(value)}"
+        return
+    if len(value) > MAX_LIST_LENGTH:
+        yield f"must hold at most {MAX_LIST_LENGTH} items, not {len(value)}"
+    if not all(isinstance(item, str) and item for item in value):
+        yield "must hold strings that are not empty"
+
+
+def _triggers(value: Any) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"must be a mapping, not {_kind(value)}"
+        return
+    for key, item in value.items():
+        if not _is_plain(item):
+            yield f"must hold plain values; {key} is {_kind(item)}: use a hash or a version of it"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bool | int | float)
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "a boolean", str: "a string", list: "a list", dict: "a mapping", int: "a number", float: "a number"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
+
+
+_CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
+    "description": _text(MAX_DESCRIPTION_LENGTH),
+    "max_age_seconds": _seconds(MIN_AGE_SECONDS, MAX_AGE_SECONDS),
+    "extend_when_used": _flag,
+    "ip_allowlist": _networks,
+    "scopes": _strings,
+    "early_rotation_window_seconds": _seconds(1, MAX_AGE_SECONDS - 1),
+    "rotation_triggers": _triggers,
+    "adopt_prefix": _text(),
+    "full_token": _text(),
+}

@@ -1,0 +1,352 @@
+"""The token API on the wire: one method a call. The only importer of `requests` and `urllib3`.
+
+Facts about the API: Aiven's OpenAPI description and the official CLI, `aiven-client`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, InvalidHeader, MaxRetryError
+from urllib3.exceptions import SSLError as UntrustedError
+from urllib3.util import Retry
+
+from pulumi_avn_token.errors import (
+    AnswerLostError,
+    ApiError,
+    AuthenticationError,
+    ForbiddenError,
+    InvalidRequestError,
+    RateLimitError,
+    ServerError,
+    TokenNotFoundError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+from pulumi_avn_token.model import IssuedToken, TokenInfo, TokenSpec, User, shown, token_info
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+    from urllib3 import BaseHTTPResponse
+    from urllib3.connectionpool import ConnectionPool
+
+    from pulumi_avn_token.credentials import Credential
+
+CONNECT_TIMEOUT_SECONDS = 10
+READ_TIMEOUT_SECONDS = 60
+CONNECTIONS = 4
+"""At most as many at once, and kept alive: the host of dynamic providers works with four threads."""
+TRIES_AGAIN = 5
+BACKOFF_SECONDS = 0.5
+"""Doubled with each further try, from the second on."""
+JITTER_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 60
+"""Between two tries. Aiven's rate limiter asks for less than a minute; who asks for more is told of to the user."""
+
+_BAD_CREDENTIAL = (
+    AuthenticationError,
+    "the credential has expired, was revoked, or is wrong ({words}); set a valid one. It came from {source}",
+)
+_POLICY = (ForbiddenError, "the organization's policy forbids personal tokens ({words}); ask its administrator")
+_ADDRESS = (
+    ForbiddenError,
+    "this machine's address is not allowed ({words}); use an allowed one, or another credential than {source}",
+)
+_SERVER_ERROR = (ServerError, "an error on Aiven's side ({words}); run the same command again later")
+_NOT_TAKEN = (InvalidRequestError, "Aiven does not take it: {words}")
+_MEANINGS: dict[str | int, tuple[type[ApiError], str]] = {
+    "user_personal_token_not_allowed": _POLICY,
+    "action_forbidden_for_managed_users": _POLICY,
+    "api_client_ip_allowlist_blocks_caller": _ADDRESS,
+    "client_ip_address_policy_violation": _ADDRESS,
+    "authentication_failed": _BAD_CREDENTIAL,
+    HTTPStatus.UNAUTHORIZED: _BAD_CREDENTIAL,
+    HTTPStatus.FORBIDDEN: (
+        ForbiddenError,
+        "Aiven forbids it ({words}); use another credential than {source}",
+    ),
+    HTTPStatus.NOT_FOUND: (TokenNotFoundError, "no such token is valid ({words})"),
+    HTTPStatus.TOO_MANY_REQUESTS: (
+        RateLimitError,
+        "Aiven's rate limit ({words}); wait, then run the same command again",
+    ),
+}
+"""What Aiven's codes and statuses mean: the "db token" of its words puzzles people."""
+_AGAIN_IN = re.compile(rb"try again in (\d{1,4})\s*s")
+_PEEK_BYTES = 16_384
+
+
+class Client:
+    """The calls of the token API for one credential, over connections that all threads share.
+
+    `sleep` waits between two tries, in seconds. Every method raises an `ApiError`.
+    """
+
+    def __init__(self, credential: Credential, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._credential = credential
+        self._session = _session(credential, sleep)
+
+    def create(self, spec: TokenSpec) -> IssuedToken:
+        """Make a token; one request, repeated only where it provably was not processed."""
+        call = "creating a token"
+        body: dict[str, Any] = {
+            "description": spec.description,
+            "max_age_seconds": spec.max_age_seconds,
+            "extend_when_used": spec.extend_when_used,
+        }
+        # Left out rather than null where absent: what the official CLI never sends, an older API need not know.
+        optional = {"ip_allowlist": spec.ip_allowlist, "scopes": spec.scopes}
+        body.update({name: list(value) for name, value in optional.items() if value is not None})
+        answer = self._call("POST", "/access_token", call, body)
+        full_token = answer.get("full_token")
+        if not isinstance(full_token, str) or not full_token:
+            raise self._unexpected(call, "it holds no full_token")
+        return IssuedToken(info=self._token(answer, call), full_token=full_token)
+
+    def list_tokens(self) -> list[TokenInfo]:
+        """All valid tokens of the user, login sessions included."""
+        call = "listing the tokens"
+        tokens = self._call("GET", "/access_token", call).get("tokens")
+        if not isinstance(tokens, list):
+            raise self._unexpected(call, "it holds no list of tokens")
+        return [self._token(token, call) for token in tokens]
+
+    def update(self, token_prefix: str, description: str) -> TokenInfo:
+        """Set a token's description. TokenNotFoundError: no valid token has that prefix."""
+        call = f"updating token {shown(token_prefix)}"
+        return self._token(self._call("PUT", _token_path(token_prefix), call, {"description": description}), call)
+
+    def revoke(self, token_prefix: str) -> None:
+        """Revoke a token. TokenNotFoundError: no valid token has that prefix."""
+        self._call("DELETE", _token_path(token_prefix), f"revoking token {shown(token_prefix)}")
+
+    def expire_tokens(self) -> None:
+        """Make every token of the user stop working, the credential's own included."""
+        self._call("POST", "/me/expire_tokens", "expiring all tokens")
+
+    def me(self) -> User:
+        """The user that the credential belongs to."""
+        call = "asking whose credential it is"
+        user = self._call("GET", "/me", call).get("user")
+        if not isinstance(user, dict) or not isinstance(user.get("user"), str) or not user["user"]:
+            raise self._unexpected(call, "it names no user")
+        user_id = user.get("user_id")
+        return User(user_id=user_id if isinstance(user_id, str) else None, user=user["user"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _call(self, method: str, path: str, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        url = f"{self._credential.url}/v1{path}"
+        try:
+            response = self._session.request(
+                method,
+                url,
+                json=body,
+                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                verify=self._credential.ca_bundle,  # given here, since REQUESTS_CA_BUNDLE would replace a session's
+                allow_redirects=False,
+            )
+        except (OSError, HTTPError) as error:
+            # Not chained: what these exceptions hold of a request and its headers must reach no terminal.
+            raise self._not_answered(error, method, call) from None
+        answer = _json_object(response)
+        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+            raise self._refused(response.status_code, answer, call)
+        if answer is None and method == "DELETE":
+            return {}  # the status has said it all
+        if answer is None:
+            raise self._unexpected(call, "it is not JSON; is a proxy between, or AIVEN_WEB_URL another service's?")
+        if answer.get("error"):
+            raise ServerError(f"{call} failed: Aiven answered with an error: {self._words(answer.get('message'))}")
+        return answer
+
+    def _token(self, answer: Any, call: str) -> TokenInfo:
+        try:
+            return token_info(answer)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self._unexpected(call, "it is not a token object") from None
+
+    def _unexpected(self, call: str, why: str) -> UnexpectedAnswerError:
+        return UnexpectedAnswerError(f"{call} failed: {self._host} gave an answer that is not the token API's: {why}")
+
+    def _not_answered(self, error: Exception, method: str, call: str) -> ApiError:
+        cause = error.args[0] if error.args else None
+        reason = getattr(cause, "reason", cause)
+        if isinstance(reason, UntrustedError) and isinstance(reason.args[0], ssl.SSLCertVerificationError):
+            why = "its TLS certificate cannot be verified; a private CA is named by AIVEN_CA_CERT"
+        elif isinstance(error, requests.exceptions.ProxyError):
+            why = "the proxy between cannot be reached; see HTTPS_PROXY and NO_PROXY"
+        elif isinstance(reason, ConnectTimeoutError):
+            why = "no connection; check the network and AIVEN_WEB_URL, then run the same command again"
+        else:
+            why = "the connection broke, or was silent for too long, before the answer was there"
+            then = (
+                "a token may have been made that nobody holds: look for it with `avn user access-token list`,"
+                " revoke it, and run the same command again"
+                if method == "POST"
+                else "run the same command again"
+            )
+            return AnswerLostError(f"{call} failed: {self._host}: {why}; {then}")
+        return UnreachableError(f"{call} failed: {self._host}: {why}")
+
+    def _refused(self, status: int, answer: dict[str, Any] | None, call: str) -> ApiError:
+        """Translate an error status, by Aiven's code where there is one, else by the status."""
+        errors = [error for error in _list(answer, "errors") if isinstance(error, dict)]
+        failed = f"{call} failed ({status})"
+        if not errors or status < HTTPStatus.BAD_REQUEST:
+            return self._refused_by_another(status, failed, call)
+        codes = [error["error_code"] for error in errors if isinstance(error.get("error_code"), str)]
+        other = _SERVER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _NOT_TAKEN
+        kind, meaning = next((_MEANINGS[key] for key in (*codes, status) if key in _MEANINGS), other)
+        words = self._words(errors[0].get("message"))
+        return kind(f"{failed}: {meaning.format(words=words, source=self._credential.source)}")
+
+    def _refused_by_another(self, status: int, failed: str, call: str) -> ApiError:
+        """An error that the API did not write: a proxy's, or another service's."""
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return RateLimitError(f"{failed}: a rate limit; wait, then run the same command again")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return ServerError(f"{failed}: {self._host} or a proxy before it is not well; run the same command later")
+        if status < HTTPStatus.BAD_REQUEST:
+            return self._unexpected(
+                call, f"a redirect ({status}), not followed since it would take the credential along; see AIVEN_WEB_URL"
+            )
+        return self._unexpected(call, f"status {status}; is a proxy between, or AIVEN_WEB_URL another service's?")
+
+    def _words(self, message: Any) -> str:
+        """Aiven's own words, made fit for a terminal: one line, short, and nothing in them that may be a secret."""
+        if not isinstance(message, str):
+            return "no reason given"
+        line = " ".join(message.replace(self._credential.token, "[secret]").split())
+        line = "".join(character for character in line if character.isprintable())
+        return re.sub(r"[A-Za-z0-9+/=_-]{24,}", "[…]", line)[:200] or "no reason given"
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._credential.url).netloc
+
+
+class _Authorization(AuthBase):
+    """Aiven's header. Given as `auth`, it keeps `requests` from replacing it by what a .netrc file says."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"aivenv1 {self._token}"
+        return request
+
+
+class _Retry(Retry):
+    """When to try again: urllib3's rules, and two that are Aiven's.
+
+    A 429 is repeated for every method, POST too, since the rate limiter refuses a request before it is processed. And
+    the limiter may tell how long to wait in its message rather than in a header.
+    """
+
+    def __init__(self, *args: Any, pause: Callable[[float], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pause = pause
+        self._asked_for: float = 0
+
+    def new(self, **kw: Any) -> Self:
+        return super().new(pause=self._pause, **kw)
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002
+        return status_code == HTTPStatus.TOO_MANY_REQUESTS or super().is_retry(method, status_code, has_retry_after)
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        asked_for = self._in_header(response)
+        if asked_for > LONGEST_WAIT_SECONDS and _pool is not None:
+            raise MaxRetryError(_pool, url or "")
+        following = super().increment(method, url, response, error, _pool, _stacktrace)
+        following._asked_for = asked_for or _in_message(response)  # noqa: SLF001 - its own kind
+        return following
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:  # noqa: ARG002 - read in `increment`
+        self._pause(max(self._asked_for, self.get_backoff_time()) + random.uniform(0, JITTER_SECONDS))  # noqa: S311
+
+    def _in_header(self, response: BaseHTTPResponse | None) -> float:
+        try:
+            return (self.get_retry_after(response) if response is not None else None) or 0
+        except InvalidHeader:
+            return 0
+
+
+def _in_message(response: BaseHTTPResponse | None) -> float:
+    """Seconds that the rate limiter's message asks to wait, up to the longest that is worth it."""
+    if response is None or response.status != HTTPStatus.TOO_MANY_REQUESTS:
+        return 0
+    try:
+        found = _AGAIN_IN.search(response.read(_PEEK_BYTES, decode_content=True))
+    except (HTTPError, OSError):
+        return 0
+    return min(float(found[1]), LONGEST_WAIT_SECONDS) if found else 0
+
+
+def _session(credential: Credential, sleep: Callable[[float], None]) -> requests.Session:
+    session = requests.Session()
+    session.auth = _Authorization(credential.token)
+    session.headers["User-Agent"] = f"pulumi-avn-token/{version('pulumi-avn-token')}"
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    if credential.url.startswith("http:"):
+        session.trust_env = False  # plain http stays on this machine: no proxy of the environment may carry it off
+    retry = _Retry(
+        total=TRIES_AGAIN,
+        other=0,
+        allowed_methods={"GET", "PUT", "DELETE"},
+        status_forcelist={502, 503, 504},
+        backoff_factor=BACKOFF_SECONDS,
+        backoff_max=LONGEST_WAIT_SECONDS,
+        raise_on_status=False,
+        retry_after_max=24 * 60 * 60,
+        pause=sleep,
+    )
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, pool_block=True, max_retries=retry)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _token_path(token_prefix: str) -> str:
+    if token_prefix.strip(".") == "":
+        raise InvalidRequestError(f"no token has the prefix {token_prefix!r}")  # would be another path of the API
+    return f"/access_token/{quote(token_prefix, safe='')}"
+
+
+def _json_object(response: requests.Response) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _list(answer: dict[str, Any] | None, key: str) -> list[Any]:
+    value = answer.get(key) if answer is not None else None
+    return value if isinstance(value, list) else []

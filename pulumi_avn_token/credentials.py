@@ -1,0 +1,143 @@
+"""Which credential and which URL the token API is called with, and where each came from."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pulumi_avn_token.errors import CredentialError
+
+DEFAULT_URL = "https://api.aiven.io"
+STACK_TOKEN = "aiven:apiToken"  # noqa: S105 - the name of a setting, as in Aiven's own Pulumi provider
+STACK_URL = "aiven:apiUrl"
+
+_STALE_STACK_CONFIGURATION = (
+    f"the stack configuration ({STACK_TOKEN}); refresh and destroy are given the configuration of the last `pulumi up`,"
+    " so after a change of it set AIVEN_TOKEN in the environment, which comes first"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """What a request authenticates with and where it goes."""
+
+    token: str = field(repr=False)
+    source: str
+    """Where the token came from, in words for an error message."""
+    url: str = DEFAULT_URL
+    """Base URL, without `/v1` and without a slash at its end."""
+    ca_bundle: str | None = None
+    """A file of CA certificates to trust instead of the usual ones."""
+
+
+def find_credential(
+    environ: Mapping[str, str], stack: Callable[[str], str | None] = lambda _key: None, home: Path | None = None
+) -> Credential:
+    """Find the credential to use; `stack` looks up a setting of the stack configuration such as `aiven:apiToken`.
+
+    The first that is set and not empty: `AIVEN_TOKEN`, `AIVEN_AUTH_TOKEN`, the stack's `aiven:apiToken`, the official
+    CLI's credentials file. The environment comes first since it is current, while refresh and destroy get the stack
+    configuration of the last `up`. CredentialError: there is none, or something about it cannot be used.
+    """
+    home = home or Path.home()
+    for token, source in _tokens(environ, stack, home):
+        if token:
+            _check_token(token, source)
+            return Credential(
+                token=token,
+                source=source,
+                url=_checked_url(environ, stack),
+                ca_bundle=_checked_ca_bundle(environ),
+            )
+    raise CredentialError(
+        "no Aiven credential: set AIVEN_TOKEN in the environment, or"
+        f" `pulumi config set --secret {STACK_TOKEN}`, or log in with `avn user login`"
+        f" (no AIVEN_AUTH_TOKEN either, and no credentials in {_credentials_file(environ, home)})"
+    )
+
+
+def _tokens(
+    environ: Mapping[str, str], stack: Callable[[str], str | None], home: Path
+) -> Iterator[tuple[str | None, str]]:
+    """Each place to look, in order; lazily, so that a broken file does not matter where the environment has a token."""
+    for name in ("AIVEN_TOKEN", "AIVEN_AUTH_TOKEN"):
+        yield environ.get(name), f"the environment variable {name}"
+    yield stack(STACK_TOKEN), _STALE_STACK_CONFIGURATION
+    path = _credentials_file(environ, home)
+    yield _token_in(path), f"the official CLI's credentials file {path}"
+
+
+def _credentials_file(environ: Mapping[str, str], home: Path) -> Path:
+    if named := environ.get("AIVEN_CREDENTIALS_FILE"):
+        return Path(named)
+    folder = environ.get("AIVEN_CONFIG_DIR")
+    return (Path(folder) if folder else home / ".config" / "aiven") / "aiven-credentials.json"
+
+
+def _token_in(path: Path) -> str | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        # Not chained: a JSON error carries the whole document, and with it the token.
+        why = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise CredentialError(f"cannot read {path}: {why}; log in again with `avn user login`") from None
+    token = content.get("auth_token") if isinstance(content, dict) else None
+    if not isinstance(token, str):
+        raise CredentialError(f"{path} holds no auth_token; log in again with `avn user login`")
+    return token
+
+
+def _check_token(token: str, source: str) -> None:
+    """Refuse what cannot stand in a header: the library would refuse it too, and print it."""
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise CredentialError(
+            f"the credential from {source} holds blanks, line ends or characters that no token has; set it anew"
+        )
+
+
+def _checked_url(environ: Mapping[str, str], stack: Callable[[str], str | None]) -> str:
+    places = ((environ.get("AIVEN_WEB_URL"), "AIVEN_WEB_URL"), (stack(STACK_URL), STACK_URL), (DEFAULT_URL, "default"))
+    url, source = next((url, source) for url, source in places if url)
+    url = url.rstrip("/").removesuffix("/v1")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if not host or parts.scheme not in ("http", "https"):
+        raise CredentialError(f"{source} is not a URL such as {DEFAULT_URL}; correct or unset it")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise CredentialError(f"{source} may hold a scheme, a host, a port and a path only; correct or unset it")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise CredentialError(
+            f"{source} sends the credential in the clear to {host}: plain http is for loopback addresses; use https"
+        )
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or address alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked_ca_bundle(environ: Mapping[str, str]) -> str | None:
+    path = environ.get("AIVEN_CA_CERT")
+    if not path:
+        return None
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:
+        raise CredentialError(f"AIVEN_CA_CERT names no file of CA certificates: {path}; correct or unset it") from None
+    return path

@@ -1,0 +1,140 @@
+"""What is to become of a token: recorded outputs, declared inputs, and the time -> a decision and its reason.
+
+Pure: no input or output, and the clock is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pulumi_avn_token.model import parse_time
+
+SETTINGS = ("max_age_seconds", "extend_when_used", "ip_allowlist", "scopes")
+"""What a token is made with and keeps: a change needs a new token."""
+
+DECLARED = "__declared"
+"""The output that records the settings as they were declared, beside what the service made of them."""
+
+_UPDATED = ("description", "early_rotation_window_seconds", "rotation_triggers", "adopt_prefix")
+
+GONE = "__gone"
+"""The output that records why a token is missing from the account, where its resource outlives it."""
+
+Gone = Literal["expired", "revoked"]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Nothing is to be done."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """The token stays; its description, or only what the state records, changes."""
+
+
+@dataclass(frozen=True)
+class Replace:
+    """A new token is made, and after all that depends on it was updated, the old one is revoked."""
+
+    properties: tuple[str, ...]
+    """The properties that ask for it, for the engine's preview."""
+    reason: str | None = None
+    """Why, where no changed input shows it."""
+
+
+Decision = Keep | Update | Replace
+
+
+def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> Decision:
+    """Decide about an `AccessToken`; `olds` are its recorded outputs, `news` its checked inputs.
+
+    An input that is not known yet counts as changed.
+    """
+    changed = changed_settings(olds, news)
+    if _other_values(olds.get("rotation_triggers"), news.get("rotation_triggers")):
+        changed += ("rotation_triggers",)
+    if adopts_another(olds, news):
+        changed += ("adopt_prefix",)
+    due = why_due(olds, news, now)
+    if changed or due:
+        return Replace(changed or ("expiry_time",), due)
+    if any(olds.get(name) != news.get(name) for name in _UPDATED) or known_secret(olds, news) != olds.get("full_token"):
+        return Update()
+    return Keep()
+
+
+def changed_settings(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings that are declared otherwise than they were when the token was made."""
+    declared = olds.get(DECLARED, olds)
+    return tuple(name for name in SETTINGS if comparable(declared.get(name)) != comparable(news.get(name)))
+
+
+def adopts_another(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Whether another token is to be adopted. Taking the argument away leaves the adopted token what it is."""
+    wanted = news.get("adopt_prefix")
+    return wanted is not None and wanted != olds.get("adopt_prefix") and not _is_token(wanted, olds)
+
+
+def known_secret(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
+    """The secret of the recorded token: what is declared for an adopted one, unless it has been rotated since."""
+    for name in ("full_token", "adopt_prefix"):
+        given = news.get(name)
+        if isinstance(given, str) and _is_token(given, olds) and given != olds["token_prefix"]:
+            return given
+    return olds.get("full_token")
+
+
+def why_due(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> str | None:
+    """Why the clock, or the account, asks for a new token; None: it does not."""
+    expiry = expires(olds)
+    if olds.get(GONE) == "revoked":
+        return "it was revoked outside of Pulumi"
+    if olds.get(GONE) == "expired" or (expiry is not None and now >= expiry):
+        return f"it has expired ({olds.get('expiry_time')})"
+    window, age = news.get("early_rotation_window_seconds"), olds.get("max_age_seconds")
+    if expiry is None or not isinstance(window, int | float):
+        return None
+    if age is not None and window >= age:
+        return None  # the service gave it a shorter life than its declaration takes for granted: no new one each time
+    if now < expiry - timedelta(seconds=window):
+        return None
+    return f"it expires at {olds.get('expiry_time')}, within early_rotation_window_seconds={window:.0f}"
+
+
+def is_stale(olds: Mapping[str, Any]) -> bool:
+    """Whether the recorded expiry may have moved: the account is to be asked before it is believed."""
+    return bool(olds.get("extend_when_used")) and olds.get(GONE) is None
+
+
+def why_missing(olds: Mapping[str, Any], now: datetime) -> Gone:
+    """Why a token is no longer in the account: its time had come, or somebody revoked it."""
+    expiry = expires(olds)
+    return "expired" if expiry is not None and now >= expiry else "revoked"
+
+
+def expires(olds: Mapping[str, Any]) -> datetime | None:
+    """The recorded expiry; None: never."""
+    recorded = olds.get("expiry_time")
+    return parse_time(recorded) if recorded else None
+
+
+def _other_values(old: Any, new: Any) -> bool:
+    """Whether a mapping of triggers has another value. Introducing or removing it as a whole asks for nothing."""
+    return old is not None and new is not None and old != new
+
+
+def _is_token(given: Any, olds: Mapping[str, Any]) -> bool:
+    """Whether a prefix, or a full token in its place, means the token of these outputs."""
+    current = olds.get("token_prefix")
+    return isinstance(given, str) and isinstance(current, str) and given.startswith(current)
+
+
+def comparable(value: Any) -> Any:
+    """A setting without what does not matter: order, and absent against false."""
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return sorted(set(value))
+    return None if value is False else value

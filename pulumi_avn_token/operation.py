@@ -1,0 +1,62 @@
+"""One operation of the engine, as a provider sees it: whose account, what time it is, and how to speak to the user."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from pulumi_avn_token import diagnostics
+from pulumi_avn_token.adoption import Adoptions
+from pulumi_avn_token.credentials import Credential, find_credential
+
+if TYPE_CHECKING:
+    from pulumi_avn_token.account import Account
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class Operation:
+    """What all providers of a host process share: the engine starts one process for each of its operations.
+
+    `environ` and the stack's configuration say where the credential is; `now` is the clock; `say` shows a message.
+    """
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        now: Callable[[], datetime] = _utc_now,
+        say: Callable[[diagnostics.Severity, str], None] = diagnostics.say,
+    ) -> None:
+        self.now = now
+        self.say = say
+        self.adoptions = Adoptions()
+        self._environ = environ
+        self._stack: Callable[[str], str | None] = lambda _key: None
+        self._lock = threading.Lock()
+        self._account: Account | None = None
+
+    def configure(self, stack: Callable[[str], str | None]) -> None:
+        """Take the stack's configuration: a look-up of a key such as `aiven:apiToken`."""
+        self._stack = stack
+
+    def credential(self) -> Credential:
+        """The credential to use. CredentialError: there is none, or it cannot be used; no request is made."""
+        return find_credential(self._environ, self._stack)
+
+    def account(self) -> Account:
+        """The credential's account, the same for all threads."""
+        with self._lock:
+            if self._account is None:
+                # Not before it is needed: a program that only declares tokens loads this module too.
+                from pulumi_avn_token.account import Account  # noqa: PLC0415
+                from pulumi_avn_token.client import Client  # noqa: PLC0415
+
+                credential = self.credential()
+                self._account = Account(Client(credential), credential)
+            return self._account

@@ -1,0 +1,124 @@
+"""What a program declares: access tokens as Pulumi resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi import Input, Output, ResourceOptions, dynamic
+
+from pulumi_avn_token import manifest
+from pulumi_avn_token.errors import ManifestError
+from pulumi_avn_token.model import PREFIX_LENGTH
+from pulumi_avn_token.provider import SECRET_OUTPUTS, SHOWN_BY_THE_ACCOUNT, AccessTokenProvider
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
+    """A personal access token of the Aiven user whose credential runs the stack.
+
+    Its `id` is the token's prefix. `full_token`, the secret, is a secret in the state and in every output made of it;
+    it is unset for an adopted token whose secret was not given. Times are ISO 8601 strings.
+    """
+
+    token_prefix: Output[str]
+    full_token: Output[str]
+    description: Output[str]
+    max_age_seconds: Output[int | None]
+    """Age in seconds, as the service has it; None: it never expires."""
+    extend_when_used: Output[bool]
+    ip_allowlist: Output[Sequence[str] | None]
+    scopes: Output[Sequence[str] | None]
+    create_time: Output[str]
+    expiry_time: Output[str | None]
+    last_used_time: Output[str | None]
+    last_ip: Output[str | None]
+    last_user_agent: Output[str | None]
+
+    def __init__(  # noqa: PLR0913 - the fields of the API, and what this package adds
+        self,
+        resource_name: str,
+        *,
+        description: Input[str],
+        max_age_seconds: Input[int] | None = None,
+        extend_when_used: Input[bool] = False,
+        ip_allowlist: Input[Sequence[Input[str]]] | None = None,
+        scopes: Input[Sequence[Input[str]]] | None = None,
+        early_rotation_window_seconds: Input[int] | None = None,
+        rotation_triggers: Input[Mapping[str, Any]] | None = None,
+        adopt_prefix: Input[str] | None = None,
+        full_token: Input[str] | None = None,
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        """Declare a token. Bad values fail in the preview, all of them at once.
+
+        description: 1 to 1000 characters; a change is made in place.
+        max_age_seconds: 600 to 315360000; absent, the service's default (30 days). A change makes a new token.
+        extend_when_used: the age counts from the last use. A change makes a new token.
+        ip_allowlist, scopes: CIDRs and scopes, at most 100 each; order does not matter. A change makes a new token.
+        early_rotation_window_seconds: at the first `up` within this time of the expiry, a new token is made; less than
+            the age. A change of it never makes one.
+        rotation_triggers: any changed value makes a new token; introducing or removing the argument does not.
+        adopt_prefix: take over the token with this prefix instead of making one; the full token does as well.
+        full_token: the secret of the token to adopt, where known.
+        """
+        self._declare(
+            resource_name,
+            {
+                "description": description,
+                "max_age_seconds": max_age_seconds,
+                "extend_when_used": extend_when_used,
+                "ip_allowlist": ip_allowlist,
+                "scopes": scopes,
+                "early_rotation_window_seconds": early_rotation_window_seconds,
+                "rotation_triggers": rotation_triggers,
+                "adopt_prefix": _hidden_if_full(adopt_prefix),
+                "full_token": None if full_token is None else Output.secret(full_token),
+            },
+            opts,
+        )
+
+    @classmethod
+    def get(cls, resource_name: str, id: Input[str], opts: ResourceOptions | None = None) -> Self:  # noqa: A002
+        """Read the token with the prefix `id` without managing it: it is neither changed nor revoked."""
+        token = cls.__new__(cls)
+        token._declare(  # noqa: SLF001 - its own kind
+            resource_name, {}, ResourceOptions.merge(opts, ResourceOptions(id=id))
+        )
+        return token
+
+    def _declare(self, resource_name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None) -> None:
+        outputs = dict.fromkeys((*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS))
+        secrets = ResourceOptions(additional_secret_outputs=list(SECRET_OUTPUTS))
+        super().__init__(
+            AccessTokenProvider(), resource_name, {**outputs, **inputs}, ResourceOptions.merge(opts, secrets)
+        )
+
+
+def access_tokens_from_manifest(
+    path: str | PathLike[str], opts: ResourceOptions | None = None
+) -> dict[str, AccessToken]:
+    """Declare the tokens of a manifest such as `tokens.yaml`, and return them by name; `opts` are for each of them.
+
+    RunError, which ends a program without a traceback: the manifest's faults, all of them, as `FILE:LINE:COLUMN: what`.
+    """
+    try:
+        declarations = manifest.load(path)
+    except ManifestError as error:
+        raise pulumi.RunError(str(error)) from error
+    return {name: AccessToken(name, opts=opts, **arguments) for name, arguments in declarations.items()}
+
+
+def _hidden_if_full(adopt_prefix: Input[str] | None) -> Input[str] | None:
+    """A full token may stand in for its prefix: then it is a secret."""
+
+    def hide(given: str) -> Input[str]:
+        return Output.secret(given) if isinstance(given, str) and len(given) > PREFIX_LENGTH else given
+
+    if adopt_prefix is None:
+        return None
+    return Output.from_input(adopt_prefix).apply(hide)
