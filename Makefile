@@ -1,0 +1,34 @@
+# `make demo` and `make test` need Python 3.10 or later and nothing else installed by hand.
+PYTHON ?= python3
+BIN := .venv/bin
+SCRATCH := .demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test engine environment check format clean
+
+help: ## these lines
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/'
+
+demo: environment engine ## real tokens by a real engine, in an emulated account
+	@$(BIN)/python tools/demo.py
+
+test: check engine ## everything that must hold: format, lint, types, tests with the real engine
+	@$(BIN)/pytest --numprocesses=2 --cov --cov-report=term
+
+check: environment ## format, lint, types and the one way of imports
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache > .import_linter.log || (cat .import_linter.log; exit 1)
+
+format: environment ## make the sources look as `make check` wants them
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+engine: environment ## the Pulumi engine, in .engine/bin
+	@$(BIN)/python tools/engine/get.py
+
+environment:
+	@$(PYTHON) tools/environment.py
+
+clean: ## forget what the commands above made here; the engine's cache stays
+	rm -rf .venv .venv.lock .engine $(SCRATCH) .*_cache .hypothesis .coverage* .import_linter.log
