@@ -16,7 +16,7 @@ class Clock:
         self._machine = machine
 
     def now(self) -> float:
-        """Give the time in seconds since the epoch; in whole microseconds, so that expiry is creation plus age as written."""
+        """Give the time in seconds since the epoch; whole microseconds, so that times differ as they are written."""
         return round(self._machine() + self._store.clock_offset, 6)
 
     @property

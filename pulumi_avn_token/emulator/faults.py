@@ -18,7 +18,7 @@ Call = Literal["create", "list", "update", "revoke", "expire_tokens", "me"]
 RetryAfter = Literal["seconds", "http-date"]
 
 _API_PATH = "/v1/"
-_STATUSES = frozenset({429, 500, 502, 503, 504})
+_STATUSES = (429, 500, 502, 503, 504)
 _PROXY_STATUSES = frozenset({502, 503, 504})
 _AFTER_CHANGE = frozenset({"truncated", "empty", "drop_after"})
 _CALLS: dict[str, tuple[str, str]] = {
@@ -36,7 +36,7 @@ class Fault:
     """One rule: what goes wrong, and for which requests; a bad value raises `ValueError`."""
 
     kind: Kind
-    """`latency`: answered late, and other faults may come on top.
+    """`latency`: the change is made at once, and answered late; other faults may come on top.
     `status`: another status instead of the answer. `html`: a page with status 200 instead of it.
     `truncated`: the change is made, half the answer is sent, then the connection ends.
     `empty`: the change is made, and the answer has no body.
@@ -67,8 +67,8 @@ class Fault:
 
     def __post_init__(self) -> None:
         _require(self.kind in get_args(Kind), "kind", f"one of {', '.join(get_args(Kind))}")
-        _require(self.call is None or self.call in _CALLS, "call", f"one of {', '.join(_CALLS)}")
-        _require(self.status in _STATUSES, "status", f"one of {', '.join(map(str, sorted(_STATUSES)))}")
+        _require(self.call is None or self.call in tuple(_CALLS), "call", f"one of {', '.join(_CALLS)}")
+        _require(self.status in _STATUSES, "status", f"one of {', '.join(map(str, _STATUSES))}")
         _require(self.retry_after in (None, *get_args(RetryAfter)), "retry_after", "seconds, http-date or null")
         for name in ("method", "path_contains"):
             _require(isinstance(getattr(self, name), (str, type(None))), name, "a string or null")
@@ -113,13 +113,11 @@ class Faults:
         if request.path.startswith(_API_PATH):
             due = [rule for rule in self._rules if rule.meets(request)]
         latencies = [rule.strike() for rule in due if rule.fault.kind == "latency"]
-        await asyncio.sleep(sum(fault.seconds for fault in latencies))
         fault = next((rule.strike() for rule in due if rule.fault.kind != "latency"), None)
-        if fault is None:
-            return await handler(request)
-        if fault.after_change or fault.kind in _AFTER_CHANGE:
-            return await _spoiled(fault, request, await handler(request))
-        return await _spoiled(fault, request, web.Response())
+        change = fault is None or fault.after_change or fault.kind in _AFTER_CHANGE
+        answer = await handler(request) if change else web.Response()
+        await asyncio.sleep(sum(latency.seconds for latency in latencies))
+        return await _spoiled(fault, request, answer) if fault else answer
 
 
 class _Rule:
@@ -143,7 +141,7 @@ class _Rule:
 
 
 async def _spoiled(fault: Fault, request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-    """Spoil an answer; for a fault that strikes before the change it was never more than a blank."""
+    """Spoil an answer; it is a blank where no change was to be made."""
     if fault.kind == "status":
         return _status(fault)
     if fault.kind == "html":
