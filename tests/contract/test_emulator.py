@@ -15,8 +15,10 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from aiohttp import web
 
 from pulumi_avn_token.emulator import Emulator, EmulatorError
+from pulumi_avn_token.emulator.store import Store
 
 TOKEN_KEYS = {
     "create_time",
@@ -301,6 +303,28 @@ def test_unknown_route_and_wrong_method_are_errors_in_shape(call: Caller) -> Non
     response = call("PATCH", "/v1/me")
     assert (response.status_code, response.json()) == (405, error(405, "Method Not Allowed"))
     assert "GET" in response.headers["Allow"]
+
+
+def test_failure_of_the_emulator_itself_is_in_shape(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a mistake of the emulator's is JSON, and tells nothing of what was sent."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(Store, "tokens", fail)
+    response = call("GET", "/v1/access_token")
+    assert (response.status_code, response.json()) == (500, error(500, "The emulator failed: ZeroDivisionError"))
+
+
+def test_server_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong in the server's thread while it starts is raised where it was started."""
+
+    async def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(web.AppRunner, "setup", fail)
+    with pytest.raises(ZeroDivisionError), Emulator():
+        pass
 
 
 def test_query_is_ignored(call: Caller) -> None:
