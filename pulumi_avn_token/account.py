@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pulumi_avn_token.errors import TokenInUseError, TokenNotFoundError, WrongAccountError
+from pulumi_avn_token.errors import TokenInUseError, TokenNotFoundError, UnexpectedAnswerError, WrongAccountError
 from pulumi_avn_token.model import IssuedToken, TokenInfo, TokenSpec, User, shown
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ class Account:
             )
         try:
             self._client.revoke(token_prefix)
-        except TokenNotFoundError:
+        except TokenNotFoundError as error:
+            # The list proves it: a path that something between has changed is not found either.
+            if any(token.token_prefix == token_prefix for token in self._client.list_tokens()):
+                raise UnexpectedAnswerError(f"{error}; but the account lists it, so it is still valid") from None
             self._confirm(token_prefix, made_as)
         self._write(token_prefix, None)
 

@@ -14,7 +14,7 @@ MAX_AGE_SECONDS = 315_360_000
 MAX_LIST_LENGTH = 100
 
 Fault = tuple[str, str]
-"""The name of an argument, and what is wrong with it. Never the value: it may be a secret."""
+"""The name of an argument, and what is wrong with it. Never what a text says: it may be a secret."""
 
 
 def find_faults(arguments: Mapping[str, Any], unknown: Collection[str] = ()) -> list[Fault]:

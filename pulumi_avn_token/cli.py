@@ -31,7 +31,7 @@ def main() -> None:
 )
 @click.argument("command", nargs=-1)
 @click.pass_context
-def emulator(  # noqa: PLR0913 - one an option
+def emulator(  # noqa: PLR0913, PLR0917 - one an option
     context: click.Context,
     db: Path | None,
     port: int,
@@ -40,7 +40,7 @@ def emulator(  # noqa: PLR0913 - one an option
     never_expire: bool,  # noqa: FBT001
     command: tuple[str, ...],
 ) -> None:
-    """Serve Aiven's access-token API on this machine: no account, no internet.
+    r"""Serve Aiven's access-token API on this machine: no account, no internet.
 
     With a COMMAND, run it with AIVEN_TOKEN and AIVEN_WEB_URL set to the emulator, and give back its exit status.
     Without one, print those two for a shell and serve until Ctrl-C.

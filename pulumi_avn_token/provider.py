@@ -6,8 +6,9 @@ since it would be pickled with them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar, cast
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -52,6 +53,22 @@ SECRET_OUTPUTS = ("full_token", lifecycle.DECLARED)
 """The settings as declared are among them, since a program may have declared them by secret values."""
 
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _told_briefly(method: _Method) -> _Method:
+    """Keep a traceback short: the host shows it to the user, above the message that matters."""
+
+    @functools.wraps(method)
+    def brief(*arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except AvnTokenError as error:
+            raise error.with_traceback(None) from None
+
+    return cast("_Method", brief)
+
+
 class AccessTokenProvider(ResourceProvider):
     """Maps create, read, update and delete of an `AccessToken` onto the token API."""
 
@@ -70,12 +87,14 @@ class AccessTokenProvider(ResourceProvider):
         try:
             self.operation.credential()
         except CredentialError as error:
-            faults.append(("", str(error)))
+            faults.append(("credential", str(error)))
         self.operation.adoptions.met(_olds.get("adopt_prefix"), known.get("adopt_prefix"))
         if not faults:
             faults = self._adoption_faults(known)
-        return CheckResult(news, [CheckFailure(name, reason) for name, reason in faults])
+        # Named in the reason and not as the failure's property, whose value the engine would print, even of a secret.
+        return CheckResult(news, [CheckFailure("", f"{name}: {reason}") for name, reason in faults])
 
+    @_told_briefly
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Compare the recorded with the declared and with the clock, offline unless a due expiry may have moved."""
         decision = lifecycle.decide(_olds, _news, self.operation.now())
@@ -90,6 +109,7 @@ class AccessTokenProvider(ResourceProvider):
             self.operation.adoptions.hold(adopted, _id)
         return DiffResult(changes=isinstance(decision, lifecycle.Update))
 
+    @_told_briefly
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make a token, or take over the one to adopt, and build the state from that answer."""
         account, adopted = self.operation.account(), props.get("adopt_prefix")
@@ -115,6 +135,7 @@ class AccessTokenProvider(ResourceProvider):
         }
         return CreateResult(token.token_prefix, outs)
 
+    @_told_briefly
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Read a token from the list that the whole operation shares; the secret is carried forward."""
         token = self.operation.account().find(id_, _owner(props))
@@ -125,6 +146,7 @@ class AccessTokenProvider(ResourceProvider):
             return ReadResult(id_, outs)
         return ReadResult(id_, outs, {**_inputs(props), "description": token.description})
 
+    @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Set the description where it differs; all else that is updated in place only the state knows."""
         outs = {**_olds, **_recorded(_news), "full_token": lifecycle.known_secret(_olds, _news)}
@@ -132,6 +154,7 @@ class AccessTokenProvider(ResourceProvider):
             outs |= _shown(self.operation.account().update(_id, _news["description"], _owner(_olds)))
         return UpdateResult(outs)
 
+    @_told_briefly
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke the token; one already gone is a success, and the one in use is an error."""
         if self.operation.adoptions.is_held(_id):

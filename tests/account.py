@@ -49,7 +49,7 @@ class Observer:
         return [
             f"{request.method} {request.path.split('access_token/')[0]}"
             for request in self._emulator.requests
-            if request.user_agent.startswith("pulumi-avn-token/")
+            if (request.user_agent or "").startswith("pulumi-avn-token/")
         ]
 
     def _call(self, method: str, path: str, token: str, body: Any = None) -> requests.Response:

@@ -52,7 +52,7 @@ def _inside() -> int:
         ).returncode
         if status != 0:
             return status
-    sys.stdout.write("\nThe account is emulated, in .demo/. Run it again: nothing changes. Change tokens.yaml: it does.\n")
+    sys.stdout.write("\nThe account is emulated, in .demo/. Run it again: nothing changes.\n")
     return 0
 
 
