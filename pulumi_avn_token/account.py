@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
-from pulumi_avn_token.errors import TokenInUseError, TokenNotFoundError, UnexpectedAnswerError, WrongAccountError
+from pulumi_avn_token.errors import (
+    ApiError,
+    TokenInUseError,
+    TokenNotFoundError,
+    UnexpectedAnswerError,
+    WrongAccountError,
+)
 from pulumi_avn_token.model import IssuedToken, TokenInfo, TokenSpec, User, shown
 
 if TYPE_CHECKING:
     from pulumi_avn_token.client import Client
     from pulumi_avn_token.credentials import Credential
+
+
+_Answer = TypeVar("_Answer")
 
 
 class Account:
@@ -27,12 +36,13 @@ class Account:
         self._lock = threading.RLock()
         self._tokens: dict[str, TokenInfo] | None = None
         self._owner: User | None = None
+        self._failure: ApiError | None = None
 
     def owner(self) -> User:
         """The user whose account it is."""
         with self._lock:
             if self._owner is None:
-                self._owner = self._client.me()
+                self._owner = self._once(self._client.me)
             return self._owner
 
     def tokens(self) -> Iterable[TokenInfo]:
@@ -43,7 +53,7 @@ class Account:
         """A valid token; None: it is proven to be in the account no longer."""
         token = self._listed().get(token_prefix)
         if token is None:
-            self._confirm(token_prefix, made_as)
+            self.confirm(token_prefix, made_as)
         return token
 
     def create(self, spec: TokenSpec) -> IssuedToken:
@@ -57,7 +67,7 @@ class Account:
         try:
             token = self._client.update(token_prefix, description)
         except TokenNotFoundError as error:
-            self._confirm(token_prefix, made_as)
+            self.confirm(token_prefix, made_as)
             raise TokenNotFoundError(f"{error}; it has expired or was revoked: run `pulumi up --refresh`") from None
         self._write(token_prefix, token)
         return token
@@ -74,17 +84,27 @@ class Account:
         try:
             self._client.revoke(token_prefix)
         except TokenNotFoundError as error:
-            # The list proves it: a path that something between has changed is not found either.
-            if any(token.token_prefix == token_prefix for token in self._client.list_tokens()):
+            # The list is the proof: a path that something between has changed is not found either.
+            if token is not None and any(token_prefix == left.token_prefix for left in self._client.list_tokens()):
                 raise UnexpectedAnswerError(f"{error}; but the account lists it, so it is still valid") from None
-            self._confirm(token_prefix, made_as)
+            self.confirm(token_prefix, made_as)
         self._write(token_prefix, None)
 
     def _listed(self) -> dict[str, TokenInfo]:
         with self._lock:
             if self._tokens is None:
-                self._tokens = {token.token_prefix: token for token in self._client.list_tokens()}
+                self._tokens = {token.token_prefix: token for token in self._once(self._client.list_tokens)}
             return self._tokens
+
+    def _once(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask what all wait for; where that fails, do not let each of them go through all the tries again."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return ask()
+        except ApiError as error:
+            self._failure = error
+            raise
 
     def _write(self, token_prefix: str, token: TokenInfo | None) -> None:
         with self._lock:
@@ -95,7 +115,8 @@ class Account:
             else:
                 self._tokens[token_prefix] = token
 
-    def _confirm(self, token_prefix: str, made_as: User | None) -> None:
+    def confirm(self, token_prefix: str, made_as: User | None) -> None:
+        """Make sure that it is the account of the user whom a token was made as. WrongAccountError: it is not."""
         if made_as is not None and not self.owner().is_same_as(made_as):
             raise WrongAccountError(
                 f"token {shown(token_prefix)} was made as {made_as.user}, but the credential from"

@@ -18,7 +18,8 @@ def find_meant(given: str, tokens: Iterable[TokenInfo]) -> TokenInfo:
     if not meant:
         raise AdoptionError(
             f"no valid token of this account begins with {shown(given)}: it has expired, was revoked, is mistyped, or"
-            " belongs to another account; see `avn user access-token list`"
+            " belongs to another account; see `avn user access-token list`. If this resource has taken it over earlier,"
+            " leave adopt_prefix out"
         )
     raise AdoptionError(
         f"{len(meant)} tokens begin with {shown(given)}: {', '.join(token.token_prefix for token in meant)};"
@@ -27,7 +28,10 @@ def find_meant(given: str, tokens: Iterable[TokenInfo]) -> TokenInfo:
 
 
 def find_mismatches(token: TokenInfo, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Settings that are declared otherwise than the token has them: they cannot be changed without a new token."""
+    """What is declared otherwise than the token has it: it cannot be changed without a new token."""
+    secret = arguments.get("full_token")
+    if secret is not None and not secret.startswith(token.token_prefix):
+        yield "full_token", f"is not the secret of token {token.token_prefix}: it does not begin with that"
     for name in SETTINGS:
         declared, actual = arguments.get(name), getattr(token, name)
         if declared and comparable(declared) != comparable(actual):
@@ -38,26 +42,27 @@ def find_mismatches(token: TokenInfo, arguments: Mapping[str, Any]) -> Iterator[
 class Adoptions:
     """Which adoptions one operation of the engine has met.
 
-    A resource keeps its `adopt_prefix` after the adoption, also when it is rotated; then the engine asks for a new
-    resource with the same inputs, and what must not happen is that the old token is adopted once more and then revoked
-    as the old resource. The engine always checks new inputs against old ones before that, in the same process.
+    A resource keeps its `adopt_prefix` after the adoption, also when it is rotated. Then the engine asks for a new
+    resource with the same inputs: what must not happen is that the old token is adopted once more, and then revoked as
+    the old resource. That a token was adopted earlier is known where the engine shows the recorded inputs first. It
+    does not when a person forces a replacement: then the token is adopted anew, and what is held is not revoked.
     """
 
     def __init__(self) -> None:
         self._done: set[str] = set()
         self._held: dict[str, str] = {}
 
-    def met(self, old: str | None, new: str | None) -> None:
+    def met(self, recorded: str | None, declared: str | None) -> None:
         """Note a resource's recorded and declared `adopt_prefix`."""
-        if old is not None and old == new:
-            self._done.add(old)
+        if recorded is not None and recorded == declared:
+            self._done.add(recorded)
 
     def is_done(self, given: str) -> bool:
         """Whether what `given` means was adopted in an earlier operation."""
         return given in self._done
 
     def hold(self, given: str, token_prefix: str) -> None:
-        """Note that a resource goes on holding the token that it adopted."""
+        """Note that a resource holds the token that it adopted."""
         self._held[given] = token_prefix
 
     def let_go(self, given: str) -> None:

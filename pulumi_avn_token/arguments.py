@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS
+from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX
 
 MAX_DESCRIPTION_LENGTH = 1000
 MIN_AGE_SECONDS = 600
@@ -51,7 +51,7 @@ def _adoption_faults(arguments: Mapping[str, Any], unknown: Collection[str]) -> 
         return
     if adopted is None:
         yield "full_token", "is the secret of the token to adopt: it needs adopt_prefix beside it"
-    elif not secret.startswith(adopted):
+    elif not secret.startswith(adopted) or (len(adopted) > LONGEST_PREFIX and secret != adopted):
         yield "full_token", "is not the secret of the token to adopt: it does not begin with adopt_prefix"
 
 

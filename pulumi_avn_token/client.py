@@ -36,7 +36,7 @@ from pulumi_avn_token.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from pulumi_avn_token.model import IssuedToken, TokenInfo, TokenSpec, User, shown, token_info
+from pulumi_avn_token.model import PREFIX_LENGTH, IssuedToken, TokenInfo, TokenSpec, User, shown, token_info
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -51,6 +51,8 @@ CONNECT_TIMEOUT_SECONDS = 10
 READ_TIMEOUT_SECONDS = 60
 CONNECTIONS = 4
 """At most as many at once, and kept alive: the host of dynamic providers works with four threads."""
+REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
+"""Methods that do no harm when they are repeated."""
 TRIES_AGAIN = 5
 BACKOFF_SECONDS = 0.5
 """Doubled with each further try, from the second on."""
@@ -87,6 +89,11 @@ _MEANINGS: dict[str | int, tuple[type[ApiError], str]] = {
     ),
 }
 """What Aiven's codes and statuses mean: the "db token" of its words puzzles people."""
+_MAYBE_MADE = (
+    "a token may have been made that nobody holds: look with `avn user access-token list` for one with this description"
+    " that is not in use, revoke it, and run the same command again"
+)
+_TOKEN_PATH = "/access_token/"  # noqa: S105 - a path
 _AGAIN_IN = re.compile(rb"try again in (\d{1,4})\s*s")
 _PEEK_BYTES = 16_384
 
@@ -99,6 +106,7 @@ class Client:
 
     def __init__(self, credential: Credential, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._credential = credential
+        self._sleep = sleep
         self._session = _session(credential, sleep)
 
     def create(self, spec: TokenSpec) -> IssuedToken:
@@ -112,11 +120,15 @@ class Client:
         # Left out rather than null where absent: what the official CLI never sends, an older API need not know.
         optional = {"ip_allowlist": spec.ip_allowlist, "scopes": spec.scopes}
         body.update({name: list(value) for name, value in optional.items() if value is not None})
-        answer = self._call("POST", "/access_token", call, body)
-        full_token = answer.get("full_token")
-        if not isinstance(full_token, str) or not full_token:
-            raise self._unexpected(call, "it holds no full_token")
-        return IssuedToken(info=self._token(answer, call), full_token=full_token)
+        try:
+            answer = self._call("POST", "/access_token", call, body)
+            full_token = answer.get("full_token")
+            if not isinstance(full_token, str) or not full_token:
+                raise self._unexpected(call, "it holds no full_token")
+        except (AnswerLostError, ServerError, UnexpectedAnswerError) as error:
+            raise type(error)(f"{error}; {_MAYBE_MADE}") from None
+        made = {"token_prefix": full_token[:PREFIX_LENGTH], "description": spec.description, **answer}
+        return IssuedToken(info=token_info(made, lenient=True), full_token=full_token)
 
     def list_tokens(self) -> list[TokenInfo]:
         """All valid tokens of the user, login sessions included."""
@@ -155,38 +167,49 @@ class Client:
     def _call(self, method: str, path: str, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         url = f"{self._credential.url}/v1{path}"
         try:
-            response = self._session.request(
-                method,
-                url,
-                json=body,
-                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-                verify=self._credential.ca_bundle,  # given here, since REQUESTS_CA_BUNDLE would replace a session's
-                allow_redirects=False,
-            )
+            response = self._answered(method, url, body)
         except (OSError, HTTPError) as error:
             # Not chained: what these exceptions hold of a request and its headers must reach no terminal.
-            raise self._not_answered(error, method, call) from None
+            raise self._not_answered(error, call) from None
         answer = _json_object(response)
         if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-            raise self._refused(response.status_code, answer, call)
-        if answer is None and method == "DELETE":
-            return {}  # the status has said it all
+            raise self._refused(response.status_code, answer, call, names_a_token=path.startswith(_TOKEN_PATH))
+        if answer is None and method == "DELETE" and not response.content:
+            return {}
         if answer is None:
             raise self._unexpected(call, "it is not JSON; is a proxy between, or AIVEN_WEB_URL another service's?")
-        if answer.get("error"):
+        if answer.get("error") and not answer.get("full_token"):
             raise ServerError(f"{call} failed: Aiven answered with an error: {self._words(answer.get('message'))}")
         return answer
+
+    def _answered(self, method: str, url: str, body: Mapping[str, Any] | None) -> requests.Response:
+        tries_left = TRIES_AGAIN if method in REPEATABLE else 0
+        while True:
+            try:
+                return self._session.request(
+                    method,
+                    url,
+                    json=body,
+                    timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                    verify=self._credential.ca_bundle,  # given here, since REQUESTS_CA_BUNDLE would replace a session's
+                    allow_redirects=False,
+                )
+            except requests.exceptions.ChunkedEncodingError:  # an answer that breaks off is past urllib3's retries
+                if not tries_left:
+                    raise
+            tries_left -= 1
+            self._sleep(BACKOFF_SECONDS)
 
     def _token(self, answer: Any, call: str) -> TokenInfo:
         try:
             return token_info(answer)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise self._unexpected(call, "it is not a token object") from None
+        except (ValueError, AttributeError) as error:
+            raise self._unexpected(call, f"it is not a token object ({self._words(str(error))})") from None
 
     def _unexpected(self, call: str, why: str) -> UnexpectedAnswerError:
         return UnexpectedAnswerError(f"{call} failed: {self._host} gave an answer that is not the token API's: {why}")
 
-    def _not_answered(self, error: Exception, method: str, call: str) -> ApiError:
+    def _not_answered(self, error: Exception, call: str) -> ApiError:
         cause = error.args[0] if error.args else None
         reason = getattr(cause, "reason", cause)
         if isinstance(reason, UntrustedError) and isinstance(reason.args[0], ssl.SSLCertVerificationError):
@@ -195,21 +218,19 @@ class Client:
             why = "the proxy between cannot be reached; see HTTPS_PROXY and NO_PROXY"
         elif isinstance(reason, ConnectTimeoutError):
             why = "no connection; check the network and AIVEN_WEB_URL, then run the same command again"
+        elif isinstance(error, ValueError):
+            why = "the request cannot be made; check AIVEN_WEB_URL"
         else:
             why = "the connection broke, or was silent for too long, before the answer was there"
-            then = (
-                "a token may have been made that nobody holds: look for it with `avn user access-token list`,"
-                " revoke it, and run the same command again"
-                if method == "POST"
-                else "run the same command again"
-            )
-            return AnswerLostError(f"{call} failed: {self._host}: {why}; {then}")
+            return AnswerLostError(f"{call} failed: {self._host}: {why}; run the same command again")
         return UnreachableError(f"{call} failed: {self._host}: {why}")
 
-    def _refused(self, status: int, answer: dict[str, Any] | None, call: str) -> ApiError:
+    def _refused(self, status: int, answer: dict[str, Any] | None, call: str, *, names_a_token: bool) -> ApiError:
         """Translate an error status, by Aiven's code where there is one, else by the status."""
-        errors = [error for error in _list(answer, "errors") if isinstance(error, dict)]
+        errors = _errors(answer)
         failed = f"{call} failed ({status})"
+        if status == HTTPStatus.NOT_FOUND and not (names_a_token and answer is not None and "errors" in answer):
+            return self._refused_by_another(status, failed, call)  # an absence must be proven
         if not errors or status < HTTPStatus.BAD_REQUEST:
             return self._refused_by_another(status, failed, call)
         codes = [error["error_code"] for error in errors if isinstance(error.get("error_code"), str)]
@@ -294,7 +315,7 @@ class _Retry(Retry):
     def _in_header(self, response: BaseHTTPResponse | None) -> float:
         try:
             return (self.get_retry_after(response) if response is not None else None) or 0
-        except InvalidHeader:
+        except (InvalidHeader, ValueError, OverflowError):
             return 0
 
 
@@ -319,12 +340,11 @@ def _session(credential: Credential, sleep: Callable[[float], None]) -> requests
     retry = _Retry(
         total=TRIES_AGAIN,
         other=0,
-        allowed_methods={"GET", "PUT", "DELETE"},
+        allowed_methods=REPEATABLE,
         status_forcelist={502, 503, 504},
         backoff_factor=BACKOFF_SECONDS,
         backoff_max=LONGEST_WAIT_SECONDS,
         raise_on_status=False,
-        retry_after_max=24 * 60 * 60,
         pause=sleep,
     )
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, pool_block=True, max_retries=retry)
@@ -336,7 +356,7 @@ def _session(credential: Credential, sleep: Callable[[float], None]) -> requests
 def _token_path(token_prefix: str) -> str:
     if token_prefix.strip(".") == "":
         raise InvalidRequestError(f"no token has the prefix {token_prefix!r}")  # would be another path of the API
-    return f"/access_token/{quote(token_prefix, safe='')}"
+    return _TOKEN_PATH + quote(token_prefix, safe="")
 
 
 def _json_object(response: requests.Response) -> dict[str, Any] | None:
@@ -347,6 +367,10 @@ def _json_object(response: requests.Response) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _list(answer: dict[str, Any] | None, key: str) -> list[Any]:
-    value = answer.get(key) if answer is not None else None
-    return value if isinstance(value, list) else []
+def _errors(answer: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """What the API lists as wrong, or else its one message."""
+    if answer is None:
+        return []
+    listed = answer.get("errors")
+    errors = [error for error in listed if isinstance(error, dict)] if isinstance(listed, list) else []
+    return errors or ([answer] if isinstance(answer.get("message"), str) else [])

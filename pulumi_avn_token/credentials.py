@@ -36,7 +36,9 @@ class Credential:
 
 
 def find_credential(
-    environ: Mapping[str, str], stack: Callable[[str], str | None] = lambda _key: None, home: Path | None = None
+    environ: Mapping[str, str],
+    stack: Callable[[str], str | None] = lambda _key: None,
+    home: Callable[[], Path] = Path.home,
 ) -> Credential:
     """Find the credential to use; `stack` looks up a setting of the stack configuration such as `aiven:apiToken`.
 
@@ -44,7 +46,6 @@ def find_credential(
     CLI's credentials file. The environment comes first since it is current, while refresh and destroy get the stack
     configuration of the last `up`. CredentialError: there is none, or something about it cannot be used.
     """
-    home = home or Path.home()
     for token, source in _tokens(environ, stack, home):
         if token:
             _check_token(token, source)
@@ -62,7 +63,7 @@ def find_credential(
 
 
 def _tokens(
-    environ: Mapping[str, str], stack: Callable[[str], str | None], home: Path
+    environ: Mapping[str, str], stack: Callable[[str], str | None], home: Callable[[], Path]
 ) -> Iterator[tuple[str | None, str]]:
     """Each place to look, in order; lazily, so that a broken file does not matter where the environment has a token."""
     for name in ("AIVEN_TOKEN", "AIVEN_AUTH_TOKEN"):
@@ -72,11 +73,14 @@ def _tokens(
     yield _token_in(path), f"the official CLI's credentials file {path}"
 
 
-def _credentials_file(environ: Mapping[str, str], home: Path) -> Path:
+def _credentials_file(environ: Mapping[str, str], home: Callable[[], Path]) -> Path:
     if named := environ.get("AIVEN_CREDENTIALS_FILE"):
         return Path(named)
     folder = environ.get("AIVEN_CONFIG_DIR")
-    return (Path(folder) if folder else home / ".config" / "aiven") / "aiven-credentials.json"
+    try:
+        return (Path(folder) if folder else home() / ".config" / "aiven") / "aiven-credentials.json"
+    except RuntimeError:  # a container's user without a home
+        return Path("~/.config/aiven/aiven-credentials.json")
 
 
 def _token_in(path: Path) -> str | None:

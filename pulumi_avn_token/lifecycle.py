@@ -68,15 +68,21 @@ def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> D
 
 
 def changed_settings(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[str, ...]:
-    """The settings that are declared otherwise than they were when the token was made."""
+    """The settings that are declared otherwise than they were when the token was made, and than the token has them."""
     declared = olds.get(DECLARED, olds)
-    return tuple(name for name in SETTINGS if comparable(declared.get(name)) != comparable(news.get(name)))
+    return tuple(
+        name
+        for name in SETTINGS
+        if comparable(news.get(name)) not in (comparable(declared.get(name)), comparable(olds.get(name)))
+    )
 
 
 def adopts_another(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     """Whether another token is to be adopted. Taking the argument away leaves the adopted token what it is."""
     wanted = news.get("adopt_prefix")
-    return wanted is not None and wanted != olds.get("adopt_prefix") and not _is_token(wanted, olds)
+    if wanted is None or wanted == olds.get("adopt_prefix") or _is_token(wanted, olds):
+        return False
+    return not (isinstance(wanted, str) and str(olds.get("token_prefix")).startswith(wanted))
 
 
 def known_secret(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
@@ -90,19 +96,19 @@ def known_secret(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None
 
 def why_due(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> str | None:
     """Why the clock, or the account, asks for a new token; None: it does not."""
-    expiry = expires(olds)
+    expiry, window = expires(olds), news.get("early_rotation_window_seconds")
     if olds.get(GONE) == "revoked":
         return "it was revoked outside of Pulumi"
     if olds.get(GONE) == "expired" or (expiry is not None and now >= expiry):
         return f"it has expired ({olds.get('expiry_time')})"
-    window, age = news.get("early_rotation_window_seconds"), olds.get("max_age_seconds")
-    if expiry is None or not isinstance(window, int | float):
+    # A changed window makes no token: it counts from the next time on.
+    if window is None or window != olds.get("early_rotation_window_seconds") or expiry is None:
         return None
-    if age is not None and window >= age:
-        return None  # the service gave it a shorter life than its declaration takes for granted: no new one each time
-    if now < expiry - timedelta(seconds=window):
-        return None
-    return f"it expires at {olds.get('expiry_time')}, within early_rotation_window_seconds={window:.0f}"
+    early = timedelta(seconds=window)
+    # Where the service gave it a shorter life than that, a new one would be due at every `up`.
+    if early < _life(olds, expiry) and now >= expiry - early:
+        return f"it expires at {olds.get('expiry_time')}, within early_rotation_window_seconds={window:.0f}"
+    return None
 
 
 def is_stale(olds: Mapping[str, Any]) -> bool:
@@ -120,6 +126,14 @@ def expires(olds: Mapping[str, Any]) -> datetime | None:
     """The recorded expiry; None: never."""
     recorded = olds.get("expiry_time")
     return parse_time(recorded) if recorded else None
+
+
+def _life(olds: Mapping[str, Any], expiry: datetime) -> timedelta:
+    """How long the token was given."""
+    if (age := olds.get("max_age_seconds")) is not None:
+        return timedelta(seconds=age)
+    made = olds.get("create_time")
+    return expiry - parse_time(made) if made else timedelta.max
 
 
 def _other_values(old: Any, new: Any) -> bool:

@@ -12,6 +12,7 @@ import yaml
 
 from pulumi_avn_token.arguments import find_faults
 from pulumi_avn_token.errors import ManifestError
+from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH
 
 _SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}
 
@@ -63,12 +64,20 @@ class _Reader:
         entries = self._entries(root, "the manifest")
         for key, (key_node, _) in entries.items():
             if key != "tokens":
-                self.faults.append(_Fault(key_node, f"unknown key {key!r}; the manifest has the one key tokens"))
+                self.faults.append(_Fault(key_node, f"unknown key {_cut(key)!r}; the manifest has the one key tokens"))
         if "tokens" not in entries:
             self.faults.append(_Fault(root, "tokens is missing"))
             return {}
-        tokens = self._entries(entries["tokens"][1], "tokens")
-        return {name: self._token(name, *nodes) for name, nodes in tokens.items()}
+        nodes = self._entries(entries["tokens"][1], "tokens")
+        tokens = {name: self._token(name, *node) for name, node in nodes.items()}
+        adopters: dict[str, str] = {}
+        for name, arguments in tokens.items():
+            if "adopt_prefix" not in arguments:
+                continue
+            first = adopters.setdefault(arguments["adopt_prefix"], name)
+            if first != name:
+                self.faults.append(_Fault(nodes[name][0], f"tokens.{name}: adopts the same token as tokens.{first}"))
+        return tokens
 
     def _token(self, name: str, name_node: yaml.Node, node: yaml.Node) -> dict[str, Any]:
         where = f"tokens.{name}"
@@ -77,7 +86,7 @@ class _Reader:
         unread: set[str] = set()
         for key, (key_node, value_node) in self._entries(node, where).items():
             if key not in KEYS:
-                self.faults.append(_Fault(key_node, f"{where}: unknown key {key!r}{_hint(key)}"))
+                self.faults.append(_Fault(key_node, f"{where}: unknown key {_cut(key)!r}{_hint(key)}"))
                 continue
             argument = KEYS[key].argument
             if argument in places:
@@ -117,9 +126,20 @@ class _Reader:
 def _text(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str" and node.value:
         return str(node.value)
-    if isinstance(node, yaml.ScalarNode) and node.value:
-        raise _Fault(node, f'must be text: write it in quotes, "{node.value}"')
-    raise _Fault(node, "must be text")
+    if node.tag == "tag:yaml.org,2002:merge":
+        raise _Fault(node, "must be text; merging (<<) is not supported")
+    if isinstance(node, yaml.ScalarNode) and node.value and node.tag != "tag:yaml.org,2002:null":
+        raise _Fault(node, f'must be text: write it in quotes, "{_cut(node.value)}"')
+    raise _Fault(node, "must be text, and not empty")
+
+
+def _prefix(node: yaml.Node) -> str:
+    return _text(node) if len(str(node.value)) <= LONGEST_PREFIX else _no_secret(node)
+
+
+def _cut(text: str) -> str:
+    """So much of a text that it cannot be a secret."""
+    return text if len(text) <= PREFIX_LENGTH else f"{text[:PREFIX_LENGTH]}…"
 
 
 def _duration(node: yaml.Node) -> int:
@@ -183,7 +203,7 @@ KEYS: Mapping[str, Key] = {
     "rotate_before": Key("early_rotation_window_seconds", _duration),
     "early_rotation_window_seconds": Key("early_rotation_window_seconds", _number),
     "rotation_triggers": Key("rotation_triggers", _triggers),
-    "adopt_prefix": Key("adopt_prefix", _text),
+    "adopt_prefix": Key("adopt_prefix", _prefix),
     "full_token": Key("full_token", _no_secret),
 }
 
@@ -200,7 +220,7 @@ def _offered() -> Iterator[str]:
 def _describe(error: yaml.YAMLError, text: str) -> str:
     """What the YAML parser says, without its quotation of the file."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        what = " ".join(filter(None, (error.context, error.problem)))
+        what = re.sub(r"'[^']{13,}'", "'…'", " ".join(filter(None, (error.context, error.problem))))
         return f"{error.problem_mark.line + 1}:{error.problem_mark.column + 1}: is not YAML: {what}"
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 PREFIX_LENGTH = 12
 """Characters of a token that may be shown. Aiven's docs show prefixes of this length."""
+
+LONGEST_PREFIX = 32
+"""Longer than any prefix: such a text is a full token, which people pass where a prefix would do."""
 
 DEFAULT_MAX_AGE_SECONDS = 30 * 24 * 60 * 60
 """Age in seconds of a token that is made without one, as Aiven's CLI documents it."""
@@ -78,7 +81,7 @@ class User:
 
 
 def shown(token: str) -> str:
-    """As much of a token, or of its prefix, as may be seen: people pass a full token where a prefix would do."""
+    """As much of a token, or of its prefix, as may be seen: it may be a full token."""
     return token if len(token) <= PREFIX_LENGTH else f"{token[:PREFIX_LENGTH]}…"
 
 
@@ -93,15 +96,62 @@ def parse_time(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
-def token_info(answer: Mapping[str, Any]) -> TokenInfo:
-    """Read a token object of the API; unknown fields are passed over. KeyError, TypeError or ValueError: not one."""
-    prefix, description = answer["token_prefix"], answer["description"]
-    if not isinstance(prefix, str) or not prefix:
-        raise TypeError("token_prefix")
-    known = {name: answer[name] for name in TokenInfo.__dataclass_fields__ if answer.get(name) is not None}
-    for name in ("create_time", "expiry_time", "last_used_time"):
-        if name in known:
-            parse_time(known[name])
-    if "max_age_seconds" in known:
-        known["max_age_seconds"] = int(known["max_age_seconds"])
-    return TokenInfo(**{**known, "description": description or ""})
+def token_info(answer: Mapping[str, Any], *, lenient: bool = False) -> TokenInfo:
+    """Read a token object of the API; unknown fields are passed over. ValueError: it is not one.
+
+    lenient: only the prefix must be readable, and what else is not becomes None: what was just made must not be lost
+    over a detail.
+    """
+    fields: dict[str, Any] = {}
+    for name, read in _FIELDS.items():
+        value = answer.get(name)
+        try:
+            fields[name] = None if value is None else read(value)
+        except (TypeError, ValueError, OverflowError):
+            if not lenient or name == "token_prefix":
+                raise ValueError(name) from None
+            fields[name] = None
+    if not fields["token_prefix"]:
+        raise ValueError("token_prefix")
+    return TokenInfo(**{**fields, "description": fields["description"] or ""})
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _time(value: Any) -> str:
+    parse_time(_text(value))
+    return str(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(map(_text, value))
+
+
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "token_prefix": _text,
+    "description": _text,
+    "create_time": _time,
+    "created_manually": _flag,
+    "currently_active": _flag,
+    "expiry_time": _time,
+    "extend_when_used": _flag,
+    "ip_allowlist": _texts,
+    "last_ip": _text,
+    "last_used_time": _time,
+    "last_user_agent": _text,
+    "last_user_agent_human_readable": _text,
+    "max_age_seconds": int,
+    "scopes": _texts,
+}

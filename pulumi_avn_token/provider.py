@@ -102,6 +102,7 @@ class AccessTokenProvider(ResourceProvider):
             decision = lifecycle.decide(self._asked_anew(_id, _olds), _news, self.operation.now())
         adopted = _news.get("adopt_prefix")
         if isinstance(decision, lifecycle.Replace):
+            self.operation.account().confirm(_id, _owner(_olds))
             if decision.reason:
                 self.operation.say("info", f"token {shown(_id)} is replaced by a new one: {decision.reason}")
             return DiffResult(changes=True, replaces=list(decision.properties))
@@ -122,10 +123,10 @@ class AccessTokenProvider(ResourceProvider):
                 self.operation.adoptions.let_go(adopted)
         else:
             token = self._adopted(adopted, props)
+            self.operation.adoptions.hold(adopted, token.token_prefix)
             if token.description != props["description"]:
                 token = account.update(token.token_prefix, props["description"], owner)
             full_token = lifecycle.known_secret({"token_prefix": token.token_prefix}, props)
-            self.operation.adoptions.hold(adopted, token.token_prefix)
         outs = {
             **_shown(token),
             **_recorded(props),
@@ -158,8 +159,10 @@ class AccessTokenProvider(ResourceProvider):
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke the token; one already gone is a success, and the one in use is an error."""
         if self.operation.adoptions.is_held(_id):
-            self.operation.say("info", f"token {shown(_id)} stays valid: another resource of this stack has adopted it")
+            self.operation.say("info", f"token {shown(_id)} stays valid: this `pulumi up` has adopted it anew")
             return
+        adopted = _props.get("adopt_prefix")
+        self.operation.adoptions.met(adopted, adopted)
         self.operation.account().revoke(_id, _owner(_props))
 
     def _adoption_faults(self, arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -174,11 +177,14 @@ class AccessTokenProvider(ResourceProvider):
     def _adopted(self, given: str, arguments: Mapping[str, Any]) -> TokenInfo:
         token = self._meant(given)
         for name, mismatch in adoption.find_mismatches(token, arguments):
-            raise AdoptionError(f"{name}: {mismatch}")
+            raise AdoptionError(f"{name} {mismatch}")
         return token
 
     def _meant(self, given: str) -> TokenInfo:
-        return adoption.find_meant(given, self.operation.account().tokens())
+        token = adoption.find_meant(given, self.operation.account().tokens())
+        if self.operation.adoptions.is_held(token.token_prefix):
+            raise AdoptionError(f"token {token.token_prefix} is adopted by another resource of this stack already")
+        return token
 
     def _asked_anew(self, id_: str, olds: Mapping[str, Any]) -> dict[str, Any]:
         token = self.operation.account().find(id_, _owner(olds))
@@ -189,8 +195,8 @@ class AccessTokenProvider(ResourceProvider):
     def _missing(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if lifecycle.DECLARED not in props:
             raise TokenNotFoundError(
-                f"no valid token of this account has the prefix {shown(id_)}: it has expired, was revoked, or belongs"
-                " to another account; see `avn user access-token list`"
+                f"no valid token of this account has the prefix {shown(id_)}: it has expired, was revoked, is no whole"
+                " prefix, or belongs to another account; see `avn user access-token list`"
             )
         gone = lifecycle.why_missing(props, self.operation.now())
         why = "has expired" if gone == "expired" else "was revoked outside of Pulumi"

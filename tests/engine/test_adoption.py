@@ -96,13 +96,11 @@ def test_an_adopted_token_is_rotated_like_any_other(
     made = observer.make("notebooks")
     emulator.clock_offset = 0
     adopt = f'description="notebooks", adopt_prefix="{made["token_prefix"]}"'
-    project.tokens(nb=f'{adopt}, rotation_triggers={{"a": 1}}').up()
-    rotated = (
-        f'{adopt}, rotation_triggers={{"a": 2}}'
-        if how == "trigger"
-        else f"{adopt}, early_rotation_window_seconds=864000"
-    )
-    project.tokens(nb=rotated)
+    if how == "trigger":
+        project.tokens(nb=f'{adopt}, rotation_triggers={{"a": 1}}').up()
+        project.tokens(nb=f'{adopt}, rotation_triggers={{"a": 2}}')
+    else:
+        project.tokens(nb=f"{adopt}, early_rotation_window_seconds=864000").up()
     assert "replace" in project.preview().output
     assert "1 replaced" in project.up().output
     assert not observer.works(made["full_token"])
@@ -145,9 +143,19 @@ def test_a_token_that_is_still_held_is_not_revoked_with_the_old_resource(
     else:
         urn = project.state()["nb"]["urn"]
         shown = project.up("--replace", urn).output
-    assert f"token {made['token_prefix']} stays valid: another resource of this stack has adopted it" in shown
+    assert f"token {made['token_prefix']} stays valid: this `pulumi up` has adopted it anew" in shown
     assert observer.works(made["full_token"])
     project.up("--expect-no-changes")
+
+
+def test_two_resources_do_not_adopt_the_same_token(project: Project, observer: Observer) -> None:
+    """One of them is refused: a rotation of the one would revoke the token under the other."""
+    made = observer.make("notebooks")
+    arguments = f'description="notebooks", adopt_prefix="{made["token_prefix"]}"'
+    project.tokens(nb=arguments).up()
+    shown = project.tokens(nb=arguments, other=arguments).up(fails=True).output
+    assert f"token {made['token_prefix']} is adopted by another resource of this stack already" in shown
+    assert observer.works(made["full_token"])
 
 
 def test_a_replacement_that_failed_midway_does_not_revoke_what_is_held(project: Project, observer: Observer) -> None:

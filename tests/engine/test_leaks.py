@@ -52,7 +52,7 @@ def _live(project: Project, emulator: Emulator, observer: Observer) -> list[str]
     project.up("--diff")
     secrets.append(project.output("ci"))
     project.refresh("--diff")
-    for fault in (Fault(kind="status", status=500), Fault(kind="html"), Fault(kind="drop_before")):
+    for fault in (Fault(kind="status", status=500), Fault(kind="html")):
         emulator.faults = [fault]
         project.refresh(fails=True)
     emulator.faults = []

@@ -62,15 +62,16 @@ def test_an_unchanged_up_makes_no_request(project: Project, observer: Observer, 
 
 
 def test_a_preview_changes_nothing(project: Project, observer: Observer, emulator: Emulator) -> None:
-    """A preview of creations, updates and replacements makes no request at all."""
+    """A preview of creations and updates makes no request; that of a replacement asks whose account it is."""
     shown = project.tokens(ci='description="CI"').preview().output
     assert "AccessToken ci create" in shown
     assert observer.tokens() == {}
     project.up()
     emulator.clear_requests()
     assert "update" in project.tokens(ci='description="CI 2"').preview().output
-    assert "replace" in project.tokens(ci='description="CI", max_age_seconds=3600').preview().output
     assert observer.provider_requests() == []
+    assert "replace" in project.tokens(ci='description="CI", max_age_seconds=3600').preview().output
+    assert observer.provider_requests() == ["GET /v1/me"]
 
 
 def test_a_changed_description_is_set_in_place(project: Project, observer: Observer) -> None:
@@ -130,6 +131,21 @@ def test_a_token_inside_its_window_is_replaced_and_the_preview_says_why(
     assert not observer.works(old["full_token"])
     assert observer.works(project.output("ci"))
     project.up("--expect-no-changes")
+
+
+def test_a_changed_window_never_makes_a_new_token_by_itself(
+    project: Project, observer: Observer, emulator: Emulator
+) -> None:
+    """A window that reaches over the token's whole rest is recorded by one `up`, and acted on by the next."""
+    emulator.clock_offset = -25 * DAY
+    project.tokens(ci='description="CI", early_rotation_window_seconds=86400').up()
+    emulator.clock_offset = 0
+    before = project.output("ci")
+    project.tokens(ci='description="CI", early_rotation_window_seconds=10*86400')
+    assert "1 updated" in project.up().output
+    assert project.output("ci") == before
+    assert "1 replaced" in project.up().output
+    assert not observer.works(before)
 
 
 def test_an_expired_token_is_replaced_without_a_refresh(
