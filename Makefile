@@ -1,7 +1,6 @@
 # `make demo` and `make test` need Python 3.10 or later and nothing else installed by hand.
 PYTHON ?= python3
 BIN := .venv/bin
-SCRATCH := .demo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test engine environment check format clean
@@ -19,7 +18,7 @@ check: environment ## format, lint, types and the one way of imports
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-cache > .import_linter.log || (cat .import_linter.log; exit 1)
+	@report=$$($(BIN)/lint-imports --no-logo --no-cache) || { echo "$$report"; exit 1; }
 
 format: environment ## make the sources look as `make check` wants them
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
@@ -31,4 +30,4 @@ environment:
 	@$(PYTHON) tools/environment.py
 
 clean: ## forget what the commands above made here; the engine's cache stays
-	rm -rf .venv .venv.lock .engine $(SCRATCH) .*_cache .hypothesis .coverage* .import_linter.log
+	rm -rf .venv .venv.lock .engine .demo Pulumi.emulator-demo.yaml .*_cache .hypothesis .coverage*

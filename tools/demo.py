@@ -8,53 +8,55 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pulumi_avn_token.emulator import Emulator
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRATCH = ROOT / ".demo"
-STACK = "emulator-demo"
-FOREIGN = ("AIVEN_", "PULUMI_")
-"""Beginnings of the environment variables that could point the demo anywhere else."""
+PROGRAMS = (ROOT / ".engine" / "bin", ROOT / ".venv" / "bin")
+SELECT = "pulumi stack select --create --non-interactive emulator-demo"
+SHOWN = ("pulumi up --yes --skip-preview --non-interactive --suppress-progress", "avn user access-token list")
 
 
 def main() -> int:
-    """Run this very script again as the command that the emulator serves; the exit status."""
-    if sys.argv[1:] == ["inside"]:
-        return _inside()
-    SCRATCH.mkdir(mode=0o700, exist_ok=True)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    """Run the commands, and give the exit status of the first that fails."""
+    (SCRATCH / "state").mkdir(mode=0o700, parents=True, exist_ok=True)
+    with Emulator(SCRATCH / "account.sqlite3") as emulator:
+        try:
+            return _run(SELECT, emulator, quietly=True) or next(filter(None, (_run(it, emulator) for it in SHOWN)), 0)
+        finally:
+            emulator.end_session()
+
+
+def _run(command: str, emulator: Emulator, *, quietly: bool = False) -> int:
+    """Run a command in which nothing of the environment leads to another account, backend or proxy."""
+    if not quietly:
+        bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+        sys.stdout.write(f"\n{bold}$ {command}{plain}\n")
+        sys.stdout.flush()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AIVEN_", "PULUMI_"))}
     environ |= {
-        "PATH": os.pathsep.join([str(ROOT / ".engine" / "bin"), str(ROOT / ".venv" / "bin"), environ["PATH"]]),
+        "PATH": os.pathsep.join([*map(str, PROGRAMS), environ.get("PATH", os.defpath)]),
         "VIRTUAL_ENV": str(ROOT / ".venv"),
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        "AIVEN_WEB_URL": emulator.url,
+        "AIVEN_TOKEN": emulator.token,
+        "AIVEN_AUTH_TOKEN": emulator.token,  # the official command line's name for it
+        "AIVEN_CONFIG_DIR": str(SCRATCH),
         "PULUMI_HOME": str(SCRATCH / "pulumi"),
         "PULUMI_BACKEND_URL": (SCRATCH / "state").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "the emulated account is the only thing that these secrets open",
+        "PULUMI_CONFIG_PASSPHRASE": "what these secrets open is emulated",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
-    (SCRATCH / "state").mkdir(exist_ok=True)
-    emulator = ["pulumi-avn-token", "emulator", "--db", str(SCRATCH / "account.sqlite3"), "--"]
-    command = [str(ROOT / ".venv" / "bin" / emulator[0]), *emulator[1:], sys.executable, __file__, "inside"]
-    return subprocess.run(command, env=environ, cwd=ROOT, check=False).returncode
-
-
-def _inside() -> int:
-    """Bring the stack up and show the account as the official command line shows it."""
-    environ = os.environ | {"AIVEN_CONFIG_DIR": str(SCRATCH), "AIVEN_AUTH_TOKEN": os.environ["AIVEN_TOKEN"]}
-    steps = (
-        ("", ["pulumi", "stack", "select", "--create", "--non-interactive", STACK]),
-        ("pulumi up", ["pulumi", "up", "--yes", "--non-interactive", "--skip-preview", "--suppress-progress"]),
-        ("avn user access-token list", [sys.executable, "-m", "aiven.client", "user", "access-token", "list"]),
-    )
-    for title, command in steps:
-        if title:
-            sys.stdout.write(f"\n\033[1m$ {title}\033[0m\n" if sys.stdout.isatty() else f"\n$ {title}\n")
-            sys.stdout.flush()
-        status = subprocess.run(
-            command, env=environ, cwd=ROOT, check=False, stdout=None if title else subprocess.DEVNULL
-        ).returncode
-        if status != 0:
-            return status
-    sys.stdout.write("\nThe account is emulated, in .demo/. Run it again: nothing changes.\n")
-    return 0
+    output = subprocess.PIPE if quietly else None
+    ran = subprocess.run(command.split(), env=environ, cwd=ROOT, check=False, stdout=output, stderr=output, text=True)
+    if ran.returncode != 0 and quietly:
+        sys.stderr.write(ran.stdout + ran.stderr)
+    return ran.returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

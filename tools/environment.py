@@ -36,7 +36,8 @@ def main() -> int:
 
 def _fingerprint() -> str:
     """What the environment is made of: another Python, place, pin or entry point makes it anew."""
-    parts = [sys.version, str(VENV), *((ROOT / name).read_text() for name in ("requirements.txt", "pyproject.toml"))]
+    project, _, _settings_of_tools = (ROOT / "pyproject.toml").read_text().partition("\n[tool.ruff")
+    parts = [sys.version, str(VENV), (ROOT / "requirements.txt").read_text(), project]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ _CANNOT_RUN = 2
 _COMMAND_NOT_EXECUTABLE = 126
 _COMMAND_NOT_FOUND = 127
 _KILLED = 128  # plus the signal's number, as shells have it
-_FOREIGN = frozenset({"AIVEN_AUTH_TOKEN", "AIVEN_CREDENTIALS_FILE", "AIVEN_CONFIG_DIR", "AIVEN_CA_CERT"})
+_FOREIGN = frozenset({"AIVEN_CREDENTIALS_FILE", "AIVEN_CONFIG_DIR", "AIVEN_CA_CERT"})
 
 
 def run(  # noqa: PLR0913 - every one has its default
@@ -97,6 +97,7 @@ def _environment(emulator: Emulator, outer: Mapping[str, str]) -> dict[str, str]
     """Point a command at the emulator alone: no other credential, and no proxy on the way."""
     inner = {name: value for name, value in outer.items() if name not in _FOREIGN}
     inner.update(AIVEN_WEB_URL=emulator.url, AIVEN_TOKEN=emulator.token)
+    inner["AIVEN_AUTH_TOKEN"] = emulator.token  # the official command line knows it by that name
     unproxied = outer.get("no_proxy") or outer.get("NO_PROXY")
     if unproxied != "*":
         inner["no_proxy"] = inner["NO_PROXY"] = f"{unproxied},127.0.0.1" if unproxied else "127.0.0.1"

@@ -123,12 +123,13 @@ def test_secret_is_in_no_command_line() -> None:
 
 def test_command_finds_the_emulator_and_nothing_else() -> None:
     """A command gets the emulator's URL and token, and nothing that leads to another account or through a proxy."""
-    gone = ["AIVEN_AUTH_TOKEN", "AIVEN_CREDENTIALS_FILE", "AIVEN_CONFIG_DIR", "AIVEN_CA_CERT"]
-    real = dict.fromkeys((*gone, "AIVEN_TOKEN", "AIVEN_WEB_URL"), "real")
+    gone = ["AIVEN_CREDENTIALS_FILE", "AIVEN_CONFIG_DIR", "AIVEN_CA_CERT"]
+    real = dict.fromkeys((*gone, "AIVEN_TOKEN", "AIVEN_AUTH_TOKEN", "AIVEN_WEB_URL"), "real")
     real |= {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "internal.example", "KEPT": "kept"}
     done = run(
         *python(
             "import os, requests",
+            "assert os.environ['AIVEN_AUTH_TOKEN'] == os.environ['AIVEN_TOKEN'] != 'real'",
             "headers = {'Authorization': 'aivenv1 ' + os.environ['AIVEN_TOKEN']}",
             "response = requests.get(os.environ['AIVEN_WEB_URL'] + '/v1/me', headers=headers, timeout=10)",
             f"print(response.status_code, sorted(set(os.environ) & set({gone!r})), os.environ['KEPT'])",
