@@ -41,7 +41,8 @@ class Project:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "state").mkdir()
-        (self.folder / "Pulumi.yaml").write_text("name: scratch\nruntime: python\n")
+        if not (self.folder / "Pulumi.yaml").exists():
+            (self.folder / "Pulumi.yaml").write_text("name: scratch\nruntime: python\n")
         self.pulumi("stack", "init", "test")
 
     def program(self, body: str) -> Project:

@@ -1,0 +1,151 @@
+"""The documentation is executed, not trusted."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pulumi_avn_token as avn
+from pulumi_avn_token.emulator import Emulator
+from tests.account import Observer
+from tests.engine.project import ROOT, Project
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/Pulumi.yaml"))
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def checkout(folder: Path) -> Path:
+    """A copy of what git tracks here, beside the environment and the engine that are there already."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, tracked.stdout.split("\0")):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    for name in (".venv", ".engine"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+def test_the_programs_of_the_readme_run(project: Project, observer: Observer) -> None:
+    """Each Python block is a program that `pulumi up` takes: it makes, rotates or adopts what it says."""
+    by_hand = observer.make("by hand")
+    for block in blocks("python"):
+        source = block.replace("XCJ3+bgWywIh", by_hand["token_prefix"])
+        (project.folder / "__main__.py").write_text(source, encoding="utf-8")
+        project.up()
+    assert len(blocks("python")) == 3
+    assert list(observer.tokens()) == ["Python notebooks"]
+    assert project.state()["notebooks"]["id"] == by_hand["token_prefix"]
+
+
+def test_the_commands_of_the_readme_run(project: Project, observer: Observer, emulator: Emulator) -> None:
+    """The shortest real use, typed as it stands, ends with a secret that works."""
+    (project.folder / "__main__.py").write_text(blocks("python")[0], encoding="utf-8")
+    commands = blocks("sh")[1].replace("AIVEN_TOKEN=…", 'AIVEN_TOKEN="$TOKEN_OF_THE_TEST"')
+    environ = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(ROOT / ".engine/bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
+        "PULUMI_HOME": str(project.folder / "home"),
+        "PULUMI_BACKEND_URL": (project.folder / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "test",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_SKIP_CONFIRMATIONS": "true",
+        "AIVEN_WEB_URL": emulator.url,
+        "TOKEN_OF_THE_TEST": emulator.token,
+    }
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=project.folder,
+        env=environ,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert observer.works(ran.stdout.splitlines()[-1])
+
+
+def test_the_first_two_commands_are_the_two_and_exist() -> None:
+    """The first page starts with `make demo` and `make test`, and `.ci/run` calls the second."""
+    assert blocks("sh")[0].split("\n") == ["make demo", "make test", ""]
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"demo", "test", "engine", "clean"} <= set(targets)
+    assert "make test\n" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_table_of_arguments_is_the_signature() -> None:
+    """Every argument stands in the README's table, in its order, and no other does."""
+    table = README.split("## Arguments")[1].split("Outputs:")[0]
+    documented = [
+        name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    ]
+    parameters = inspect.signature(avn.AccessToken.__init__).parameters
+    keywords = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+    assert documented == [name for name in keywords if name != "opts"]
+
+
+def test_the_links_of_the_documents_lead_somewhere() -> None:
+    """Every relative link of a Markdown file names a file or a folder."""
+    for document in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_comes_up_once_and_goes_down(
+    example: Path, tmp_path: Path, emulator: Emulator, observer: Observer
+) -> None:
+    """Each example makes tokens, comes up unchanged a second time, and leaves nothing behind."""
+    folder = checkout(tmp_path / "checkout") / "examples" / example.name
+    project = Project(folder, emulator)
+    project.up()
+    assert observer.tokens()
+    project.up("--expect-no-changes")
+    project.destroy()
+    assert observer.tokens() == {}
+
+
+def test_the_demo_shows_real_tokens_twice_and_touches_no_real_account(
+    tmp_path: Path, emulator: Emulator, observer: Observer
+) -> None:
+    """`make demo` ends with a table, a second one changes nothing, and the account of the environment is left alone."""
+    folder = checkout(tmp_path)
+    environ = os.environ | {
+        "AIVEN_TOKEN": emulator.token,
+        "AIVEN_AUTH_TOKEN": emulator.token,
+        "AIVEN_WEB_URL": emulator.url,
+        "PULUMI_BACKEND_URL": (tmp_path / "elsewhere").as_uri(),
+        "PULUMI_STACK": "elsewhere",
+    }
+    emulator.clear_requests()
+    shown = [
+        subprocess.run(
+            [sys.executable, "tools/demo.py"], cwd=folder, env=environ, check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert "+ 4 created" in shown[0]
+    assert "4 unchanged" in shown[1]
+    for table in shown:
+        assert re.search(r"^EXPIRY_TIME +TOKEN_PREFIX +DESCRIPTION ", table, re.MULTILINE)
+        assert re.search(r" [A-Za-z0-9+/]{12}  CI deploys  ", table)
+    assert emulator.requests == []
+    assert observer.tokens() == {}
