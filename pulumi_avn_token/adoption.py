@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -51,6 +52,7 @@ class Adoptions:
     def __init__(self) -> None:
         self._done: set[str] = set()
         self._held: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def met(self, recorded: str | None, declared: str | None) -> None:
         """Note a resource's recorded and declared `adopt_prefix`."""
@@ -64,6 +66,13 @@ class Adoptions:
     def hold(self, given: str, token_prefix: str) -> None:
         """Note that a resource holds the token that it adopted."""
         self._held[given] = token_prefix
+
+    def take(self, given: str, token_prefix: str) -> None:
+        """Note that a new resource adopts a token. AdoptionError: another one of this stack holds it."""
+        with self._lock:
+            if self.is_held(token_prefix):
+                raise AdoptionError(f"token {token_prefix} is adopted by another resource of this stack already")
+            self.hold(given, token_prefix)
 
     def let_go(self, given: str) -> None:
         """Note that a resource gets a new token instead of the one that it adopted."""

@@ -8,7 +8,8 @@ from pathlib import Path
 try:
     import click
 except ImportError:
-    sys.exit("pulumi-avn-token: the command line is an extra: pip install 'pulumi-avn-token[cli,emulator]'")
+    sys.stderr.write("pulumi-avn-token: the command line is an extra: pip install 'pulumi-avn-token[cli,emulator]'\n")
+    sys.exit(2)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -17,7 +18,7 @@ def main() -> None:
     """Aiven's personal access tokens as code."""
 
 
-@main.command()
+@main.command(short_help="A local token API, for demos and tests.")
 @click.option(
     "--db",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -40,17 +41,18 @@ def emulator(  # noqa: PLR0913, PLR0917 - one an option
     never_expire: bool,  # noqa: FBT001
     command: tuple[str, ...],
 ) -> None:
-    r"""Serve Aiven's access-token API on this machine: no account, no internet.
+    """Serve Aiven's access-token API on this machine: no account, no internet.
 
     With a COMMAND, run it with AIVEN_TOKEN and AIVEN_WEB_URL set to the emulator, and give back its exit status.
-    Without one, print those two for a shell and serve until Ctrl-C.
+    Without one, print those two for a shell and serve until Ctrl-C. Its clock can be set apart from the machine's, and
+    faults be switched on, by requests to /emulator/clock and /emulator/faults.
 
     \b
     Examples:
       pulumi-avn-token emulator -- avn user access-token list
       pulumi-avn-token emulator --db account.sqlite3 -- pulumi up
       pulumi-avn-token emulator --port 8080
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are
     try:
         from pulumi_avn_token.emulator import DEFAULT_MAX_AGE_SECONDS, DEFAULT_USER, run  # noqa: PLC0415
     except ImportError:

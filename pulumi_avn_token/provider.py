@@ -123,7 +123,7 @@ class AccessTokenProvider(ResourceProvider):
                 self.operation.adoptions.let_go(adopted)
         else:
             token = self._adopted(adopted, props)
-            self.operation.adoptions.hold(adopted, token.token_prefix)
+            self.operation.adoptions.take(adopted, token.token_prefix)
             if token.description != props["description"]:
                 token = account.update(token.token_prefix, props["description"], owner)
             full_token = lifecycle.known_secret({"token_prefix": token.token_prefix}, props)
@@ -181,10 +181,7 @@ class AccessTokenProvider(ResourceProvider):
         return token
 
     def _meant(self, given: str) -> TokenInfo:
-        token = adoption.find_meant(given, self.operation.account().tokens())
-        if self.operation.adoptions.is_held(token.token_prefix):
-            raise AdoptionError(f"token {token.token_prefix} is adopted by another resource of this stack already")
-        return token
+        return adoption.find_meant(given, self.operation.account().tokens())
 
     def _asked_anew(self, id_: str, olds: Mapping[str, Any]) -> dict[str, Any]:
         token = self.operation.account().find(id_, _owner(olds))

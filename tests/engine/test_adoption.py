@@ -152,9 +152,11 @@ def test_two_resources_do_not_adopt_the_same_token(project: Project, observer: O
     """One of them is refused: a rotation of the one would revoke the token under the other."""
     made = observer.make("notebooks")
     arguments = f'description="notebooks", adopt_prefix="{made["token_prefix"]}"'
-    project.tokens(nb=arguments).up()
-    shown = project.tokens(nb=arguments, other=arguments).up(fails=True).output
+    shown = project.tokens(one=arguments, two=arguments).up(fails=True).output
     assert f"token {made['token_prefix']} is adopted by another resource of this stack already" in shown
+    assert [resource["id"] for resource in project.state().values()] == [made["token_prefix"]]
+    project.up()
+    assert len({resource["id"] for resource in project.state().values()}) == 2
     assert observer.works(made["full_token"])
 
 

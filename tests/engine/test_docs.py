@@ -83,6 +83,18 @@ def test_the_commands_of_the_readme_run(project: Project, observer: Observer, em
     assert observer.works(ran.stdout.splitlines()[-1])
 
 
+def test_the_documents_about_the_emulator_run() -> None:
+    """Its Python block runs as it stands, and so does its command that ends."""
+    document = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
+    programs = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    commands = re.findall(r"```sh\n(.*?)\n", document, re.DOTALL)
+    environ = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for command in ([sys.executable, "-c", programs[0]], ["sh", "-c", commands[0]]):
+        ran = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
+        assert ran.stdout
+        assert ran.stderr == ""
+
+
 def test_the_first_two_commands_are_the_two_and_exist() -> None:
     """The first page starts with `make demo` and `make test`, and `.ci/run` calls the second."""
     assert blocks("sh")[0].split("\n") == ["make demo", "make test", ""]
