@@ -38,7 +38,8 @@ class Operation:
         self.adoptions = Adoptions()
         self._environ = environ
         self._stack: Callable[[str], str | None] = lambda _key: None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._credential: Credential | None = None
         self._account: Account | None = None
 
     def configure(self, stack: Callable[[str], str | None]) -> None:
@@ -47,7 +48,10 @@ class Operation:
 
     def credential(self) -> Credential:
         """The credential to use. CredentialError: there is none, or it cannot be used; no request is made."""
-        return find_credential(self._environ, self._stack)
+        with self._lock:
+            if self._credential is None:
+                self._credential = find_credential(self._environ, self._stack)
+            return self._credential
 
     def account(self) -> Account:
         """The credential's account, the same for all threads."""
