@@ -1,0 +1,538 @@
+"""What is decided about a token: a table of cases, and what holds for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from pulumi_avn_token.lifecycle import (
+    DECLARED,
+    GONE,
+    SETTINGS,
+    Decision,
+    Keep,
+    Replace,
+    Update,
+    adopts_another,
+    changed_settings,
+    comparable,
+    decide,
+    expires,
+    is_stale,
+    known_secret,
+    why_due,
+    why_missing,
+)
+
+calmly = settings(deadline=None)
+
+PREFIX = "XCJ3+bgWywIh"
+FULL_TOKEN = PREFIX + "aB3/" * 20
+NEW_PREFIX = "9zQ/hhKe01Lm"
+DAY = 24 * 60 * 60
+MADE = datetime(2026, 11, 1, 12, 0, tzinfo=timezone.utc)
+EXPIRY = MADE + timedelta(days=30)
+MEANWHILE = MADE + timedelta(days=1)
+
+
+def recorded(**changes: Any) -> dict[str, Any]:
+    """Give the outputs of a token with the default age, a day old at MEANWHILE."""
+    declared = {name: changes[name] for name in SETTINGS if changes.get(name) is not None}
+    return {
+        "token_prefix": PREFIX,
+        "full_token": FULL_TOKEN,
+        "description": "CI deploys",
+        "max_age_seconds": 30 * DAY,
+        "extend_when_used": False,
+        "ip_allowlist": None,
+        "scopes": None,
+        "create_time": "2026-11-01T12:00:00Z",
+        "expiry_time": "2026-12-01T12:00:00Z",
+        "last_used_time": None,
+        "last_ip": None,
+        "last_user_agent": None,
+        "early_rotation_window_seconds": None,
+        "rotation_triggers": None,
+        "adopt_prefix": None,
+        DECLARED: declared,
+        **changes,
+    }
+
+
+def wanted(**changes: Any) -> dict[str, Any]:
+    """Give the inputs that the recorded token was made from."""
+    return {"description": "CI deploys", "extend_when_used": False, **changes}
+
+
+def due(reason: str) -> Replace:
+    """Give the decision about a token whose time has come."""
+    return Replace(("expiry_time",), reason)
+
+
+WITHIN = "it expires at 2026-12-01T12:00:00Z, within early_rotation_window_seconds={}"
+EXPIRED = "it has expired (2026-12-01T12:00:00Z)"
+WEEK = {"early_rotation_window_seconds": 7 * DAY}
+ADOPTED = {"adopt_prefix": PREFIX}
+ROTATED = {"adopt_prefix": PREFIX, "token_prefix": NEW_PREFIX, "full_token": NEW_PREFIX + "x" * 80}
+RELEASE = {"rotation_triggers": {"release": "2026-11"}}
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, Decision]] = {
+    "nothing changed": (recorded(), wanted(), MEANWHILE, Keep()),
+    "description changed": (recorded(), wanted(description="Other"), MEANWHILE, Update()),
+    "window introduced": (recorded(), wanted(**WEEK), MEANWHILE, Update()),
+    "window introduced when it would be due": (recorded(), wanted(**WEEK), EXPIRY - timedelta(days=1), Update()),
+    "window removed": (recorded(**WEEK), wanted(), EXPIRY - timedelta(days=1), Update()),
+    "window widened when it would be due": (
+        recorded(**WEEK),
+        wanted(early_rotation_window_seconds=8 * DAY),
+        EXPIRY - timedelta(days=7, hours=12),
+        Update(),
+    ),
+    "window narrowed when it was due": (
+        recorded(**WEEK),
+        wanted(early_rotation_window_seconds=DAY),
+        EXPIRY - timedelta(hours=1),
+        Update(),
+    ),
+    "window narrowed, and expired": (
+        recorded(**WEEK),
+        wanted(early_rotation_window_seconds=DAY),
+        EXPIRY,
+        due(EXPIRED),
+    ),
+    "before the window": (recorded(**WEEK), wanted(**WEEK), EXPIRY - timedelta(days=7, microseconds=1), Keep()),
+    "at the window": (
+        recorded(**WEEK),
+        wanted(**WEEK),
+        EXPIRY - timedelta(days=7),
+        due(WITHIN.format(7 * DAY)),
+    ),
+    "window as the engine delivers it": (
+        recorded(early_rotation_window_seconds=7.0 * DAY),
+        wanted(early_rotation_window_seconds=7.0 * DAY),
+        EXPIRY - timedelta(days=7),
+        due(WITHIN.format(7 * DAY)),
+    ),
+    "window as long as the life": (
+        recorded(early_rotation_window_seconds=30 * DAY),
+        wanted(early_rotation_window_seconds=30 * DAY),
+        MEANWHILE,
+        Keep(),
+    ),
+    "window as long as the life, told by the times alone": (
+        recorded(early_rotation_window_seconds=30 * DAY, max_age_seconds=None),
+        wanted(early_rotation_window_seconds=30 * DAY),
+        MEANWHILE,
+        Keep(),
+    ),
+    "window with neither an age nor a time of creation": (
+        recorded(**WEEK, max_age_seconds=None, create_time=None),
+        wanted(**WEEK),
+        EXPIRY - timedelta(days=1),
+        due(WITHIN.format(7 * DAY)),
+    ),
+    "before the expiry": (recorded(), wanted(), EXPIRY - timedelta(microseconds=1), Keep()),
+    "at the expiry": (recorded(), wanted(), EXPIRY, due(EXPIRED)),
+    "expired inside its window": (recorded(**WEEK), wanted(**WEEK), EXPIRY, due(EXPIRED)),
+    "never expires": (recorded(expiry_time=None, **WEEK), wanted(**WEEK), EXPIRY + timedelta(days=9999), Keep()),
+    "revoked": (recorded(**{GONE: "revoked"}), wanted(), MEANWHILE, due("it was revoked outside of Pulumi")),
+    "revoked, and its time is over": (
+        recorded(**{GONE: "revoked"}),
+        wanted(),
+        EXPIRY,
+        due("it was revoked outside of Pulumi"),
+    ),
+    "missing because its time was over": (recorded(**{GONE: "expired"}), wanted(), MEANWHILE, due(EXPIRED)),
+    "setting changed": (
+        recorded(scopes=["user:read"]),
+        wanted(scopes=["user:write"]),
+        MEANWHILE,
+        Replace(("scopes",)),
+    ),
+    "setting introduced": (recorded(), wanted(extend_when_used=True), MEANWHILE, Replace(("extend_when_used",))),
+    "setting removed": (recorded(max_age_seconds=600), wanted(), MEANWHILE, Replace(("max_age_seconds",))),
+    "setting declared as the service made it": (recorded(), wanted(max_age_seconds=30 * DAY), MEANWHILE, Keep()),
+    "setting as the engine delivers it": (
+        recorded(max_age_seconds=600),
+        wanted(max_age_seconds=600.0),
+        MEANWHILE,
+        Keep(),
+    ),
+    "setting that the service shows otherwise": (
+        recorded(ip_allowlist=("192.0.2.1/32",), **{DECLARED: {"ip_allowlist": ["192.0.2.1"]}}),
+        wanted(ip_allowlist=["192.0.2.1"]),
+        MEANWHILE,
+        Keep(),
+    ),
+    "setting not known yet": (
+        recorded(max_age_seconds=600),
+        wanted(max_age_seconds="?"),
+        MEANWHILE,
+        Replace(("max_age_seconds",)),
+    ),
+    "setting changed and expired": (
+        recorded(),
+        wanted(max_age_seconds=600),
+        EXPIRY,
+        Replace(("max_age_seconds",), EXPIRED),
+    ),
+    "triggers introduced": (recorded(), wanted(**RELEASE), MEANWHILE, Update()),
+    "triggers removed": (recorded(**RELEASE), wanted(), MEANWHILE, Update()),
+    "triggers unchanged": (recorded(**RELEASE), wanted(**RELEASE), MEANWHILE, Keep()),
+    "trigger changed": (
+        recorded(**RELEASE),
+        wanted(rotation_triggers={"release": "2026-12"}),
+        MEANWHILE,
+        Replace(("rotation_triggers",)),
+    ),
+    "trigger added": (
+        recorded(**RELEASE),
+        wanted(rotation_triggers={"release": "2026-11", "more": "1"}),
+        MEANWHILE,
+        Replace(("rotation_triggers",)),
+    ),
+    "all triggers taken out of the mapping": (
+        recorded(**RELEASE),
+        wanted(rotation_triggers={}),
+        MEANWHILE,
+        Replace(("rotation_triggers",)),
+    ),
+    "adopted": (recorded(**ADOPTED), wanted(**ADOPTED), MEANWHILE, Keep()),
+    "prefix of this token introduced": (recorded(), wanted(**ADOPTED), MEANWHILE, Update()),
+    "prefix of another token introduced": (
+        recorded(),
+        wanted(adopt_prefix=NEW_PREFIX),
+        MEANWHILE,
+        Replace(("adopt_prefix",)),
+    ),
+    "prefix removed": (recorded(**ADOPTED), wanted(), MEANWHILE, Update()),
+    "prefix shortened": (recorded(**ADOPTED), wanted(adopt_prefix=PREFIX[:5]), MEANWHILE, Update()),
+    "prefix replaced by the full token": (recorded(**ADOPTED), wanted(adopt_prefix=FULL_TOKEN), MEANWHILE, Update()),
+    "full token replaced by the prefix": (recorded(adopt_prefix=FULL_TOKEN), wanted(**ADOPTED), MEANWHILE, Update()),
+    "prefix of another token": (
+        recorded(**ADOPTED),
+        wanted(adopt_prefix=NEW_PREFIX),
+        MEANWHILE,
+        Replace(("adopt_prefix",)),
+    ),
+    "prefix not known yet": (recorded(**ADOPTED), wanted(adopt_prefix=object()), MEANWHILE, Replace(("adopt_prefix",))),
+    "prefix kept after a rotation": (recorded(**ROTATED), wanted(**ADOPTED), MEANWHILE, Keep()),
+    "prefix removed after a rotation": (recorded(**ROTATED), wanted(), MEANWHILE, Update()),
+    "prefix corrected after a rotation": (
+        recorded(**ROTATED),
+        wanted(adopt_prefix=NEW_PREFIX),
+        MEANWHILE,
+        Update(),
+    ),
+    "secret of the adopted token told later": (
+        recorded(**ADOPTED, full_token=None),
+        wanted(**ADOPTED, full_token=FULL_TOKEN),
+        MEANWHILE,
+        Update(),
+    ),
+    "secret of the adopted token told no longer": (recorded(**ADOPTED), wanted(**ADOPTED), MEANWHILE, Keep()),
+    "secret told of the token before the rotation": (
+        recorded(**ROTATED),
+        wanted(**ADOPTED, full_token=FULL_TOKEN),
+        MEANWHILE,
+        Keep(),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_case_is_decided_as_the_table_says(case: str) -> None:
+    """Each case of the table has its one decision, with its properties and its reason."""
+    olds, news, now, decision = CASES[case]
+    assert decide(olds, news, now) == decision
+
+
+AGES = st.none() | st.integers(600, 315_360_000)
+LISTS = st.none() | st.lists(st.text(min_size=1, max_size=5), max_size=5)
+VALUES: Mapping[str, st.SearchStrategy[Any]] = {
+    "max_age_seconds": AGES,
+    "extend_when_used": st.none() | st.booleans(),
+    "ip_allowlist": LISTS,
+    "scopes": LISTS,
+}
+SETTINGS_OF_A_TOKEN = st.fixed_dictionaries(dict(VALUES))
+WINDOWS = st.none() | st.integers(1, 315_359_999)
+TRIGGERS = st.none() | st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
+TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001
+
+
+@calmly
+@given(SETTINGS_OF_A_TOKEN, WINDOWS, TRIGGERS, st.text(min_size=1))
+def test_nothing_changed_and_nothing_due_changes_nothing(
+    made_with: dict[str, Any], window: int | None, triggers: dict[str, str] | None, description: str
+) -> None:
+    """The second `up` of any declaration does nothing."""
+    rest = {
+        "description": description,
+        "early_rotation_window_seconds": window,
+        "rotation_triggers": triggers,
+    }
+    olds = recorded(**rest, expiry_time=None, **{DECLARED: made_with})
+    assert decide(olds, {**made_with, **rest}, MEANWHILE) == Keep()
+
+
+@calmly
+@given(
+    SETTINGS_OF_A_TOKEN,
+    st.tuples(WINDOWS, WINDOWS).filter(lambda windows: windows[0] != windows[1]),
+    st.tuples(st.none(), TRIGGERS),
+    st.text(min_size=1),
+    st.booleans(),
+    st.integers(0, 30 * DAY - 1),
+)
+def test_window_description_and_new_triggers_never_replace(  # noqa: PLR0913, PLR0917 - one a thing that changes
+    made_with: dict[str, Any],
+    windows: tuple[int | None, int | None],
+    triggers: tuple[dict[str, str] | None, dict[str, str] | None],
+    description: str,
+    removed: bool,  # noqa: FBT001
+    age: int,
+) -> None:
+    """A changed window, introduced or removed triggers, and a description are never worth a new token."""
+    before, after = reversed(triggers) if removed else triggers
+    olds = recorded(early_rotation_window_seconds=windows[0], rotation_triggers=before, **{DECLARED: made_with})
+    news = {
+        **made_with,
+        "description": description,
+        "early_rotation_window_seconds": windows[1],
+        "rotation_triggers": after,
+    }
+    assert decide(olds, news, MADE + timedelta(seconds=age)) == Update()
+
+
+@calmly
+@given(st.data(), SETTINGS_OF_A_TOKEN, st.sets(st.sampled_from(SETTINGS), min_size=1))
+def test_every_changed_setting_replaces_and_is_named(
+    data: st.DataObject, made_with: dict[str, Any], changed: set[str]
+) -> None:
+    """A token keeps what it was made with: exactly what is declared otherwise asks for a new one."""
+    news = {"description": "CI deploys", **made_with}
+    for name in changed:
+        news[name] = data.draw(VALUES[name], label=name)
+        assume(comparable(news[name]) != comparable(made_with[name]))
+    olds = recorded(**made_with, **{DECLARED: made_with})
+    decision = decide(olds, news, MEANWHILE)
+    assert isinstance(decision, Replace)
+    assert set(decision.properties) == changed
+    assert decision.properties == changed_settings(olds, news)
+    assert decision.reason is None
+
+
+@calmly
+@given(st.data(), st.sampled_from(["ip_allowlist", "scopes"]), st.lists(st.text(min_size=1), max_size=6))
+def test_order_and_repetition_in_a_list_do_not_matter(data: st.DataObject, name: str, items: list[str]) -> None:
+    """The same items in another order, or twice, are the same setting."""
+    shuffled = data.draw(st.permutations(items)) + (data.draw(st.lists(st.sampled_from(items))) if items else [])
+    assert decide(recorded(**{name: items}), wanted(**{name: shuffled}), MEANWHILE) == Keep()
+
+
+@calmly
+@given(SETTINGS_OF_A_TOKEN, SETTINGS_OF_A_TOKEN)
+def test_setting_declared_as_it_already_is_does_not_replace(made_with: dict[str, Any], actual: dict[str, Any]) -> None:
+    """Writing down what the service chose makes no new token, whatever was declared when it was made."""
+    olds = recorded(**actual, **{DECLARED: made_with})
+    assert decide(olds, wanted(**actual), MEANWHILE) == Keep()
+
+
+@calmly
+@given(SETTINGS_OF_A_TOKEN)
+def test_outputs_without_a_record_of_what_was_declared_are_compared_themselves(made_with: dict[str, Any]) -> None:
+    """A state that does not tell what was declared is taken at what it shows."""
+    olds = {name: value for name, value in recorded(**made_with).items() if name != DECLARED}
+    assert decide(olds, wanted(**made_with), MEANWHILE) == Keep()
+
+
+@calmly
+@given(expiry=TIMES, now=TIMES, windows=st.tuples(WINDOWS, WINDOWS), extended=st.booleans())
+def test_expired_token_is_always_replaced(
+    expiry: datetime, now: datetime, windows: tuple[int | None, int | None], *, extended: bool
+) -> None:
+    """From its expiry on, and whatever its window, a token is replaced as expired; before it, never as that."""
+    olds = recorded(expiry_time=expiry.isoformat(), early_rotation_window_seconds=windows[0], extend_when_used=extended)
+    reason = why_due(olds, wanted(early_rotation_window_seconds=windows[1], extend_when_used=extended), now)
+    assert (reason == f"it has expired ({expiry.isoformat()})") == (now >= expiry)
+
+
+@calmly
+@given(
+    st.integers(1, 30 * DAY),
+    st.integers(1, 30 * DAY),
+    st.integers(0, 30 * DAY - 1),
+)
+def test_only_an_unchanged_window_is_believed(window: int, other: int, age: int) -> None:
+    """Inside its window a token is replaced, with the reason; inside one that has just been changed, not."""
+    olds, now = recorded(early_rotation_window_seconds=window), MADE + timedelta(seconds=age)
+    inside = window < 30 * DAY and age >= 30 * DAY - window
+    expected = due(WITHIN.format(window)) if inside else Keep()
+    assert decide(olds, wanted(early_rotation_window_seconds=window), now) == expected
+    if other != window:
+        assert decide(olds, wanted(early_rotation_window_seconds=other), now) == Update()
+
+
+@calmly
+@given(
+    expiry=st.none() | TIMES,
+    window=WINDOWS,
+    times=st.tuples(TIMES, TIMES).map(sorted),
+    age=AGES,
+    gone=st.sampled_from([None, "expired", "revoked"]),
+)
+def test_once_due_is_due_for_ever(
+    expiry: datetime | None, window: int | None, times: list[datetime], age: int | None, gone: str | None
+) -> None:
+    """A token that was to be replaced yesterday is to be replaced today."""
+    olds = recorded(
+        expiry_time=expiry and expiry.isoformat(),
+        early_rotation_window_seconds=window,
+        max_age_seconds=age,
+        **{DECLARED: {}, GONE: gone},
+    )
+    news = wanted(early_rotation_window_seconds=window)
+    earlier, later = (decide(olds, news, now) for now in times)
+    assert not isinstance(earlier, Replace) or isinstance(later, Replace)
+    if expiry is None and gone is None:
+        assert later == Keep()
+
+
+@calmly
+@given(SETTINGS_OF_A_TOKEN, WINDOWS, TRIGGERS, st.integers(-(10**9), 10**9))
+def test_replacement_has_a_cause(
+    made_with: dict[str, Any], window: int | None, triggers: dict[str, str] | None, seconds: int
+) -> None:
+    """Where nothing changed, there is a replacement exactly where the clock gives a reason."""
+    rest = {"description": "x", "early_rotation_window_seconds": window, "rotation_triggers": triggers}
+    olds, news = recorded(**rest, **{DECLARED: made_with}), {**made_with, **rest}
+    now = EXPIRY + timedelta(seconds=seconds)
+    reason = why_due(olds, news, now)
+    assert decide(olds, news, now) == (Keep() if reason is None else due(reason))
+
+
+@pytest.mark.parametrize("now", [datetime(1999, 1, 1, tzinfo=timezone.utc), datetime(2199, 1, 1, tzinfo=timezone.utc)])
+def test_only_the_given_clock_counts(now: datetime) -> None:
+    """The machine's clock has no say: any time can be tried out."""
+    for days, decision in ((-1, Keep()), (1, due(f"it has expired ({now.isoformat()})"))):
+        olds = recorded(expiry_time=now.isoformat())
+        assert decide(olds, wanted(), now + timedelta(days=days)) == decision
+
+
+def written(time: datetime, offset: timedelta, digits: int, *, zulu: bool) -> str:
+    """Write a time as an API may."""
+    zone = timezone(offset)
+    fraction = f"{time.microsecond:06}000"[:digits]
+    text = time.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}" if digits else "")
+    return text + ("Z" if zulu and not offset else time.astimezone(zone).isoformat()[-6:])
+
+
+@calmly
+@given(
+    expiry=TIMES,
+    now=TIMES,
+    offset=st.integers(-14 * 4, 14 * 4).map(lambda quarters: timedelta(minutes=15 * quarters)),
+    digits=st.integers(0, 9),
+    zulu=st.booleans(),
+)
+def test_notation_of_a_time_does_not_matter(
+    expiry: datetime, now: datetime, offset: timedelta, digits: int, *, zulu: bool
+) -> None:
+    """The same moment in another offset, with `Z`, or with more or fewer digits, gives the same decision."""
+    kept = 10 ** max(0, 6 - digits)
+    expiry = expiry.replace(microsecond=expiry.microsecond // kept * kept)
+    text = written(expiry, offset, digits, zulu=zulu)
+    assert expires({"expiry_time": text}) == expiry
+    assert isinstance(decide(recorded(expiry_time=text), wanted(), now), Replace) == (now >= expiry)
+
+
+@pytest.mark.parametrize("recorded_expiry", [None, ""])
+def test_token_without_an_expiry_never_expires(recorded_expiry: str | None) -> None:
+    """No recorded expiry means that there is none."""
+    assert expires({"expiry_time": recorded_expiry}) is None
+    assert expires({}) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "expiry", "why"),
+    [
+        (EXPIRY - timedelta(microseconds=1), "2026-12-01T12:00:00Z", "revoked"),
+        (EXPIRY, "2026-12-01T12:00:00Z", "expired"),
+        (EXPIRY, None, "revoked"),
+    ],
+)
+def test_missing_token_has_expired_only_if_its_time_was_over(now: datetime, expiry: str | None, why: str) -> None:
+    """A token that is missing before its recorded expiry was revoked by somebody."""
+    assert why_missing(recorded(expiry_time=expiry), now) == why
+
+
+@pytest.mark.parametrize(
+    ("changes", "stale"),
+    [
+        ({"extend_when_used": True}, True),
+        ({"extend_when_used": False}, False),
+        ({"extend_when_used": None}, False),
+        ({"extend_when_used": True, GONE: "expired"}, False),
+        ({"extend_when_used": True, GONE: "revoked"}, False),
+    ],
+)
+def test_only_an_extended_token_that_is_there_may_have_moved(changes: dict[str, Any], *, stale: bool) -> None:
+    """The account is asked where use extends the life, unless it has said already that the token is gone."""
+    assert is_stale(recorded(**changes)) is stale
+
+
+@pytest.mark.parametrize(
+    ("olds", "news", "secret"),
+    [
+        (recorded(), wanted(), FULL_TOKEN),
+        (recorded(full_token=None), wanted(), None),
+        (recorded(full_token=None), wanted(**ADOPTED), None),
+        (recorded(full_token=None), wanted(**ADOPTED, full_token=FULL_TOKEN), FULL_TOKEN),
+        (recorded(full_token=None), wanted(adopt_prefix=FULL_TOKEN), FULL_TOKEN),
+        (recorded(full_token=None), wanted(adopt_prefix=PREFIX[:4], full_token=FULL_TOKEN), FULL_TOKEN),
+        (recorded(full_token=None), wanted(**ADOPTED, full_token=PREFIX), None),
+        (recorded(full_token=None), wanted(adopt_prefix=object(), full_token=object()), None),
+        (recorded(**ROTATED), wanted(**ADOPTED, full_token=FULL_TOKEN), ROTATED["full_token"]),
+        (recorded(**ROTATED), wanted(adopt_prefix=FULL_TOKEN), ROTATED["full_token"]),
+        ({"token_prefix": PREFIX}, wanted(**ADOPTED, full_token=FULL_TOKEN), FULL_TOKEN),
+        ({}, wanted(adopt_prefix=FULL_TOKEN), None),
+    ],
+)
+def test_secret_is_that_of_the_recorded_token(olds: dict[str, Any], news: dict[str, Any], secret: str | None) -> None:
+    """A declared secret is taken where it is this token's; after a rotation the recorded one stays."""
+    assert known_secret(olds, news) == secret
+
+
+@calmly
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_prefix_means_another_token_unless_one_begins_with_the_other(prefix: str, adopted: str) -> None:
+    """What is adopted is told by beginnings alone, be it a prefix, a part of one or a full token."""
+    same = prefix.startswith(adopted) or adopted.startswith(prefix)
+    assert adopts_another({"token_prefix": prefix}, {"adopt_prefix": adopted}) is not same
+    assert not adopts_another({"token_prefix": prefix}, {"adopt_prefix": prefix + adopted})
+    assert not adopts_another({"token_prefix": prefix + adopted}, {"adopt_prefix": prefix})
+
+
+@calmly
+@given(
+    st.dictionaries(
+        st.sampled_from([*SETTINGS, "description", "rotation_triggers"]), st.none() | st.integers() | st.text()
+    ),
+    WINDOWS,
+)
+def test_unknown_value_counts_as_changed(olds: dict[str, Any], window: int | None) -> None:
+    """What is not known before other resources are made is never taken for unchanged, and breaks nothing."""
+    unknown = object()
+    for name in SETTINGS:
+        decision = decide(recorded(**olds), wanted(**{name: unknown}), MEANWHILE)
+        assert isinstance(decision, Replace)
+        assert name in decision.properties
+    settled = recorded(early_rotation_window_seconds=window)
+    assert decide(settled, wanted(early_rotation_window_seconds=unknown), MEANWHILE) == Update()
+    assert decide(settled, wanted(early_rotation_window_seconds=window, description=unknown), MEANWHILE) == Update()
