@@ -14,17 +14,17 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, unquote
 
 import pytest
-from typing_extensions import Self
 
 from pulumi_avn_token.client import Client
 from pulumi_avn_token.credentials import Credential
 from pulumi_avn_token.errors import ApiError
 
-_Result = TypeVar("_Result")
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def draw_token() -> str:
@@ -139,23 +139,14 @@ class _Listener(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, port: int, talk: Callable[[socket.socket, int], None]) -> None:
+    def __init__(self, port: int, talk: Callable[[socket.socket], None]) -> None:
         self._talk = talk
-        self._open: list[socket.socket] = []
         super().__init__(("127.0.0.1", port), socketserver.BaseRequestHandler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's signature
         """Talk until either side ends it."""
-        number = len(self._open)
-        self._open.append(request)
         with suppress(OSError):
-            self._talk(request, number)
-
-    def hang_up(self) -> None:
-        """End what connections are left."""
-        for connection in self._open:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            self._talk(request)
 
 
 class _Serving:
@@ -164,6 +155,7 @@ class _Serving:
     def __init__(self, port: int = 0) -> None:
         self._port = port
         self._ended = threading.Event()
+        self._open: list[socket.socket] = []
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -171,7 +163,7 @@ class _Serving:
             listener = _Listener(self._port, self._talk)
             self._port = listener.server_address[1]
             stack.callback(listener.server_close)
-            stack.callback(listener.hang_up)
+            stack.callback(self._hang_up)
             stack.callback(self._ended.set)
             thread = threading.Thread(target=listener.serve_forever, args=[0.005], daemon=True)
             thread.start()
@@ -190,8 +182,13 @@ class _Serving:
         """Where it listens."""
         return self._port
 
-    def _talk(self, connection: socket.socket, number: int) -> None:
+    def _talk(self, connection: socket.socket) -> None:
         raise NotImplementedError
+
+    def _hang_up(self) -> None:
+        for connection in self._open:
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of TLS too, without its farewell
 
 
 class Server(_Serving):
@@ -214,14 +211,17 @@ class Server(_Serving):
         """The request lines so far."""
         return [request.line for request in self.requests]
 
-    def _talk(self, connection: socket.socket, number: int) -> None:
+    def _talk(self, connection: socket.socket) -> None:
         if self._tls:
             with self._tls.wrap_socket(connection, server_side=True) as secured:
-                self._converse(secured, number)
+                self._converse(secured)
         else:
-            self._converse(connection, number)
+            self._converse(connection)
 
-    def _converse(self, connection: socket.socket, number: int) -> None:
+    def _converse(self, connection: socket.socket) -> None:
+        with self._lock:
+            number = len(self._open)
+            self._open.append(connection)
         with connection.makefile("rb") as incoming:
             while first := incoming.readline():
                 lines = iter(lambda: incoming.readline().decode("latin-1").strip(), "")
@@ -256,7 +256,8 @@ class ConnectProxy(_Serving):
         """Its URL, for HTTPS_PROXY."""
         return f"http://127.0.0.1:{self.port}"
 
-    def _talk(self, connection: socket.socket, number: int) -> None:  # noqa: ARG002 - which one does not matter
+    def _talk(self, connection: socket.socket) -> None:
+        self._open.append(connection)
         head = b""
         while not head.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
             head += byte
@@ -266,6 +267,7 @@ class ConnectProxy(_Serving):
             return
         host, _, port = head.split()[1].decode().rpartition(":")
         with socket.create_connection((host, int(port))) as target:
+            self._open.append(target)
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             back = threading.Thread(target=self._pump, args=[target, connection], daemon=True)
             back.start()
