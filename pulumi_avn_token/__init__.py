@@ -1,5 +1,6 @@
 """Aiven's personal access tokens as declarative, rotating Pulumi resources."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,5 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: the command line and the emulator do without Pulumi's SDK."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pulumi_avn_token import errors, resources  # noqa: PLC0415
-
-    return getattr(errors if hasattr(errors, name) else resources, name)
+    home = "errors" if name == "AvnTokenError" else "resources"
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -36,8 +36,14 @@ def find_mismatches(token: TokenInfo, arguments: Mapping[str, Any]) -> Iterator[
     for name in SETTINGS:
         declared, actual = arguments.get(name), getattr(token, name)
         if declared and comparable(declared) != comparable(actual):
-            has = "none" if actual is None else actual
-            yield name, f"token {token.token_prefix} has {has} for life: leave it out now, and set it in a later `up`"
+            has = f"token {token.token_prefix} has {_words(actual)} for life"
+            yield name, f"{has}: leave it out now, and set it in a later `up`"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value).lower()
 
 
 class Adoptions:

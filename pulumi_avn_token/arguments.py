@@ -72,7 +72,8 @@ def _seconds(least: int, most: int) -> Callable[[Any], Iterator[str]]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             yield f"must be a number of seconds, not {_kind(value)}"
         elif not least <= value <= most or value != int(value):
-            yield f"must be a whole number of seconds from {least} to {most}, not {value:g}"
+            written = value if isinstance(value, int) else f"{value:.15g}"
+            yield f"must be a whole number of seconds from {least} to {most}, not {written}"
 
     return faults_of
 

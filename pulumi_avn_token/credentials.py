@@ -84,14 +84,19 @@ def _credentials_file(environ: Mapping[str, str], home: Callable[[], Path]) -> P
 
 
 def _token_in(path: Path) -> str | None:
+    why = None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        # Not chained: a JSON error carries the whole document, and with it the token.
-        why = error.strerror if isinstance(error, OSError) else "it is not JSON"
-        raise CredentialError(f"cannot read {path}: {why}; log in again with `avn user login`") from None
+    except OSError as error:
+        why = error.strerror
+    except (ValueError, RecursionError):
+        why = "it is not JSON"
+    if (
+        why is not None
+    ):  # raised here, since a JSON error in its chain carries the whole document, and with it the token
+        raise CredentialError(f"cannot read {path}: {why}; log in again with `avn user login`")
     token = content.get("auth_token") if isinstance(content, dict) else None
     if not isinstance(token, str):
         raise CredentialError(f"{path} holds no auth_token; log in again with `avn user login`")
@@ -109,21 +114,20 @@ def _check_token(token: str, source: str) -> None:
 def _checked_url(environ: Mapping[str, str], stack: Callable[[str], str | None]) -> str:
     places = ((environ.get("AIVEN_WEB_URL"), "AIVEN_WEB_URL"), (stack(STACK_URL), STACK_URL), (DEFAULT_URL, "default"))
     url, source = next((url, source) for url, source in places if url)
-    url = url.rstrip("/").removesuffix("/v1")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
-    if not host or parts.scheme not in ("http", "https"):
+    if not host or parts.scheme not in ("http", "https") or not url.isascii() or not url.isprintable() or " " in url:
         raise CredentialError(f"{source} is not a URL such as {DEFAULT_URL}; correct or unset it")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+    if parts.username is not None or parts.password is not None or set("?#") & set(url):
         raise CredentialError(f"{source} may hold a scheme, a host, a port and a path only; correct or unset it")
     if parts.scheme == "http" and not is_loopback(host):
         raise CredentialError(
             f"{source} sends the credential in the clear to {host}: plain http is for loopback addresses; use https"
         )
-    return url
+    return parts.geturl().rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def is_loopback(host: str) -> bool:

@@ -80,9 +80,9 @@ def changed_settings(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[
 def adopts_another(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     """Whether another token is to be adopted. Taking the argument away leaves the adopted token what it is."""
     wanted = news.get("adopt_prefix")
-    if wanted is None or wanted == olds.get("adopt_prefix") or _is_token(wanted, olds):
+    if wanted is None:
         return False
-    return not (isinstance(wanted, str) and str(olds.get("token_prefix")).startswith(wanted))
+    return not any(_mean_the_same(wanted, olds.get(name)) for name in ("adopt_prefix", "token_prefix"))
 
 
 def known_secret(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
@@ -145,6 +145,11 @@ def _is_token(given: Any, olds: Mapping[str, Any]) -> bool:
     """Whether a prefix, or a full token in its place, means the token of these outputs."""
     current = olds.get("token_prefix")
     return isinstance(given, str) and isinstance(current, str) and given.startswith(current)
+
+
+def _mean_the_same(one: Any, other: Any) -> bool:
+    """Whether both are of one token: the beginning of a prefix, the prefix, or the full token."""
+    return isinstance(one, str) and isinstance(other, str) and (one.startswith(other) or other.startswith(one))
 
 
 def comparable(value: Any) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -14,6 +14,10 @@ from pulumi_avn_token.arguments import find_faults
 from pulumi_avn_token.errors import ManifestError
 from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH
 
+LONGEST_SHOWN = 20
+"""Characters of what a file holds that a fault shows whole."""
+
+_Value = TypeVar("_Value")
 _SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}
 
 
@@ -30,16 +34,16 @@ def load(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
         raise ManifestError([f"{name}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
         raise ManifestError([f"{name}: is not UTF-8 text (byte {error.start})"]) from None
-    reader = _Reader()
     try:
-        tokens = reader.manifest(yaml.compose(text, Loader=yaml.SafeLoader))
-    except _Fault as fault:
-        reader.faults.append(fault)
-        tokens = {}
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except RecursionError:
         raise ManifestError([f"{name}:1:1: is nested too deeply"]) from None
     except yaml.YAMLError as error:
         raise ManifestError([f"{name}:{_describe(error, text)}"]) from None
+    except (ValueError, OverflowError):
+        raise ManifestError([f"{name}:1:1: is not YAML: it holds a number that is too large"]) from None
+    reader = _Reader()
+    tokens = reader.manifest(root)
     if reader.faults:
         raise ManifestError([f"{name}:{fault}" for fault in sorted(reader.faults, key=lambda fault: fault.place)])
     return tokens
@@ -48,10 +52,17 @@ def load(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
 class _Fault(Exception):  # noqa: N818 - collected rather than raised, mostly
     def __init__(self, node: yaml.Node | None, what: str) -> None:
         super().__init__(what)
+        self.node = node
         self.place = (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (1, 1)
 
     def __str__(self) -> str:
         return f"{self.place[0]}:{self.place[1]}: {self.args[0]}"
+
+
+class _Faults(Exception):  # noqa: N818 - several of them
+    def __init__(self, faults: list[_Fault]) -> None:
+        super().__init__()
+        self.faults = faults
 
 
 class _Reader:
@@ -64,29 +75,29 @@ class _Reader:
         entries = self._entries(root, "the manifest")
         for key, (key_node, _) in entries.items():
             if key != "tokens":
-                self.faults.append(_Fault(key_node, f"unknown key {_cut(key)!r}; the manifest has the one key tokens"))
+                self.faults.append(_Fault(key_node, f"unknown key '{_cut(key)}'; the manifest has the one key tokens"))
         if "tokens" not in entries:
             self.faults.append(_Fault(root, "tokens is missing"))
             return {}
         nodes = self._entries(entries["tokens"][1], "tokens")
-        tokens = {name: self._token(name, *node) for name, node in nodes.items()}
+        tokens = {name: self._token(f"tokens.{_cut(name)}", *node) for name, node in nodes.items()}
         adopters: dict[str, str] = {}
         for name, arguments in tokens.items():
             if "adopt_prefix" not in arguments:
                 continue
             first = adopters.setdefault(arguments["adopt_prefix"], name)
             if first != name:
-                self.faults.append(_Fault(nodes[name][0], f"tokens.{name}: adopts the same token as tokens.{first}"))
+                what = f"tokens.{_cut(name)}: adopts the same token as tokens.{_cut(first)}"
+                self.faults.append(_Fault(nodes[name][0], what))
         return tokens
 
-    def _token(self, name: str, name_node: yaml.Node, node: yaml.Node) -> dict[str, Any]:
-        where = f"tokens.{name}"
+    def _token(self, where: str, name_node: yaml.Node, node: yaml.Node) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         places: dict[str, tuple[str, yaml.Node]] = {}
         unread: set[str] = set()
         for key, (key_node, value_node) in self._entries(node, where).items():
             if key not in KEYS:
-                self.faults.append(_Fault(key_node, f"{where}: unknown key {_cut(key)!r}{_hint(key)}"))
+                self.faults.append(_Fault(key_node, f"{where}: unknown key '{_cut(key)}'{_hint(key)}"))
                 continue
             argument = KEYS[key].argument
             if argument in places:
@@ -97,7 +108,10 @@ class _Reader:
                 arguments[argument] = KEYS[key].read(value_node)
             except _Fault as fault:
                 unread.add(argument)
-                self.faults.append(_Fault(value_node, f"{where}.{key}: {fault.args[0]}"))
+                self.faults.append(_Fault(fault.node, f"{where}.{key}: {fault.args[0]}"))
+            except _Faults as several:
+                unread.add(argument)
+                self.faults += [_Fault(fault.node, f"{where}.{key}: {fault.args[0]}") for fault in several.faults]
         for argument, reason in find_faults(arguments, unread):
             key, place = places.get(argument, (argument, name_node))
             self.faults.append(_Fault(place, f"{where}.{key}: {reason}"))
@@ -117,29 +131,32 @@ class _Reader:
                 continue
             if key in entries:
                 first = entries[key][0].start_mark.line + 1
-                self.faults.append(_Fault(key_node, f"{where}: {key} is there already, at line {first}"))
+                self.faults.append(_Fault(key_node, f"{where}: {_cut(key)} is there already, at line {first}"))
             else:
                 entries[key] = (key_node, value_node)
         return entries
 
 
 def _text(node: yaml.Node) -> str:
-    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str" and node.value:
-        return str(node.value)
     if node.tag == "tag:yaml.org,2002:merge":
         raise _Fault(node, "must be text; merging (<<) is not supported")
-    if isinstance(node, yaml.ScalarNode) and node.value and node.tag != "tag:yaml.org,2002:null":
+    if not isinstance(node, yaml.ScalarNode) or not node.value or node.tag == "tag:yaml.org,2002:null":
+        raise _Fault(node, "must be text, and not empty")
+    if node.tag != "tag:yaml.org,2002:str":
         raise _Fault(node, f'must be text: write it in quotes, "{_cut(node.value)}"')
-    raise _Fault(node, "must be text, and not empty")
+    if not node.value.isascii() and any("\ud800" <= character <= "\udfff" for character in node.value):
+        raise _Fault(node, "must be text: it holds half a character")
+    return str(node.value)
 
 
 def _prefix(node: yaml.Node) -> str:
-    return _text(node) if len(str(node.value)) <= LONGEST_PREFIX else _no_secret(node)
+    return _no_secret(node) if isinstance(node, yaml.ScalarNode) and len(node.value) > LONGEST_PREFIX else _text(node)
 
 
 def _cut(text: str) -> str:
-    """So much of a text that it cannot be a secret."""
-    return text if len(text) <= PREFIX_LENGTH else f"{text[:PREFIX_LENGTH]}…"
+    """So much of a text that it cannot be a secret, fit for a terminal."""
+    plain = text if text.isprintable() else text.encode("unicode_escape").decode()
+    return plain if len(plain) <= LONGEST_SHOWN else f"{plain[:PREFIX_LENGTH]}…"
 
 
 def _duration(node: yaml.Node) -> int:
@@ -164,21 +181,42 @@ def _flag(node: yaml.Node) -> bool:
 def _texts(node: yaml.Node) -> list[str]:
     if not isinstance(node, yaml.SequenceNode):
         raise _Fault(node, "must be a list")
-    return [_text(item) for item in node.value]
+    return list(_each(_text, node.value))
 
 
 def _triggers(node: yaml.Node) -> dict[str, str]:
     """A mapping of scalars, each as it is written: whether `2026-11` is a date or a sum must not make a new token."""
     if not isinstance(node, yaml.MappingNode):
         raise _Fault(node, "must be a mapping")
-    triggers: dict[str, str] = {}
-    for key, value in node.value:
-        if not (isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode) and value.value):
-            raise _Fault(value, f"{key.value if isinstance(key, yaml.ScalarNode) else 'a key'} must be a plain value")
-        if key.value in triggers:
-            raise _Fault(key, f"{key.value} is there twice")
-        triggers[key.value] = value.value
-    return triggers
+    seen: set[str] = set()
+
+    def trigger(entry: tuple[yaml.Node, yaml.Node]) -> tuple[str, str]:
+        key, value = (_scalar(part) for part in entry)
+        if key in seen:
+            raise _Fault(entry[0], f"{_cut(key)} is there twice")
+        seen.add(key)
+        return key, value
+
+    return dict(_each(trigger, node.value))
+
+
+def _scalar(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode) or not node.value:
+        raise _Fault(node, "must hold plain values")
+    return str(node.value)
+
+
+def _each(read: Callable[[Any], _Value], items: list[Any]) -> list[_Value]:
+    """Read every item of a collection, and tell all that is wrong with them."""
+    values, faults = [], []
+    for item in items:
+        try:
+            values.append(read(item))
+        except _Fault as fault:  # noqa: PERF203 - the point of it
+            faults.append(fault)
+    if faults:
+        raise _Faults(faults)
+    return values
 
 
 def _no_secret(node: yaml.Node) -> str:
@@ -209,12 +247,9 @@ KEYS: Mapping[str, Key] = {
 
 
 def _hint(key: str) -> str:
-    near = difflib.get_close_matches(key, KEYS, n=1)
-    return f"; is {near[0]} meant?" if near else f"; there are {', '.join(_offered())}"
-
-
-def _offered() -> Iterator[str]:
-    return (key for key, (_, read) in KEYS.items() if read is not _no_secret)
+    offered = [name for name, (_, read) in KEYS.items() if read is not _no_secret]
+    near = difflib.get_close_matches(key, offered, n=1)
+    return f"; is {near[0]} meant?" if near else f"; there are {', '.join(offered)}"
 
 
 def _describe(error: yaml.YAMLError, text: str) -> str:
@@ -225,4 +260,4 @@ def _describe(error: yaml.YAMLError, text: str) -> str:
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position]
         return f"{before.count(chr(10)) + 1}:{error.position - before.rfind(chr(10))}: is not YAML: {error.reason}"
-    return f"1:1: is not YAML: {error}"
+    return "1:1: is not YAML"

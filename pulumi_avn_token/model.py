@@ -133,6 +133,12 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return int(value)
+
+
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise TypeError
@@ -152,6 +158,6 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "last_used_time": _time,
     "last_user_agent": _text,
     "last_user_agent_human_readable": _text,
-    "max_age_seconds": int,
+    "max_age_seconds": _count,
     "scopes": _texts,
 }

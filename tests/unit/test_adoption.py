@@ -104,8 +104,8 @@ def test_every_mismatch_is_told() -> None:
     assert list(find_mismatches(found, declared)) == [
         ("full_token", f"is not the secret of token {PREFIX}: it does not begin with that"),
         ("max_age_seconds", life.format(600)),
-        ("extend_when_used", life.format("False")),
-        ("ip_allowlist", life.format(("192.0.2.0/24",))),
+        ("extend_when_used", life.format("false")),
+        ("ip_allowlist", life.format("192.0.2.0/24")),
         ("scopes", life.format("none")),
     ]
 

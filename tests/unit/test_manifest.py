@@ -158,19 +158,19 @@ KEYS = (
         *((f"extend_when_used: {text}", FLAG) for text in ("yes", "1", "True", "'true'", "~")),
         ("scopes: user:read", "4:13: tokens.ci.scopes: must be a list"),
         ("scopes: {user: read}", "4:13: tokens.ci.scopes: must be a list"),
-        ("scopes: [1]", '4:13: tokens.ci.scopes: must be text: write it in quotes, "1"'),
-        ("scopes: [[user]]", "4:13: tokens.ci.scopes: must be text, and not empty"),
-        ("scopes: ['']", "4:13: tokens.ci.scopes: must be text, and not empty"),
+        ("scopes: [1]", '4:14: tokens.ci.scopes: must be text: write it in quotes, "1"'),
+        ("scopes: [[user]]", "4:14: tokens.ci.scopes: must be text, and not empty"),
+        ("scopes: ['']", "4:14: tokens.ci.scopes: must be text, and not empty"),
         ("ip_allowlist: [nowhere]", f"4:19: tokens.ci.ip_allowlist: {NETWORKS}; number 1 is none"),
         ("rotation_triggers: x", "4:24: tokens.ci.rotation_triggers: must be a mapping"),
-        ("rotation_triggers: {a: [1]}", "4:24: tokens.ci.rotation_triggers: a must be a plain value"),
-        ("rotation_triggers: {a: ''}", "4:24: tokens.ci.rotation_triggers: a must be a plain value"),
-        ("rotation_triggers: {[a]: b}", "4:24: tokens.ci.rotation_triggers: a key must be a plain value"),
-        ("rotation_triggers: {a: b, 'a': c}", "4:24: tokens.ci.rotation_triggers: a is there twice"),
+        ("rotation_triggers: {a: [1]}", "4:28: tokens.ci.rotation_triggers: must hold plain values"),
+        ("rotation_triggers: {a: ''}", "4:28: tokens.ci.rotation_triggers: must hold plain values"),
+        ("rotation_triggers: {[a]: b}", "4:25: tokens.ci.rotation_triggers: must hold plain values"),
+        ("rotation_triggers: {a: b, 'a': c}", "4:31: tokens.ci.rotation_triggers: a is there twice"),
         ("adopt_prefix: 1234", '4:19: tokens.ci.adopt_prefix: must be text: write it in quotes, "1234"'),
         ("adopt_prefix: ''", "4:19: tokens.ci.adopt_prefix: must be text, and not empty"),
         ("max_agee: 30d", "4:5: tokens.ci: unknown key 'max_agee'; is max_age meant?"),
-        ("rotation_trigger: x", "4:5: tokens.ci: unknown key 'rotation_tri…'; is rotation_triggers meant?"),
+        ("rotation_trigger: x", "4:5: tokens.ci: unknown key 'rotation_trigger'; is rotation_triggers meant?"),
         ("colour: red", f"4:5: tokens.ci: unknown key 'colour'; there are {KEYS}"),
         (f"{'x' * 40}: red", f"4:5: tokens.ci: unknown key '{'x' * 12}…'; there are {KEYS}"),
         ("description: e", "4:5: tokens.ci: description is there already, at line 3"),
@@ -196,7 +196,7 @@ def test_fault_of_a_value_is_told_with_its_place(line: str, fault: str) -> None:
         ("yes", "yes"),
         ("0x1F", "0x1F"),
         ("!custom x", "x"),
-        ("12345678901234567890", "123456789012…"),
+        ("1234567890" * 3, "123456789012…"),
     ],
 )
 def test_description_that_yaml_takes_for_something_else_asks_for_quotes(text: str, shown: str) -> None:
@@ -268,7 +268,7 @@ more: 2
     assert [fault.split(": ")[0] for fault in faults(content)] == [
         "1:1",  # extra
         "3:3",  # no description
-        "5:13",  # scopes
+        "5:14",  # scopes
         "6:14",  # max_age
         "7:5",  # colour
         "8:3",  # ci again
@@ -423,7 +423,6 @@ def test_alias_bomb_stays_quick(key: str) -> None:
     assert any(f"tokens.ci.{key}: " in fault for fault in faults(f"{bomb(30)}tokens: {{ci: {{{key}: *a30}}}}"))
 
 
-@pytest.mark.xfail(reason="bug: the value of adopt_prefix is written out to be measured, also where it is no text")
 def test_alias_bomb_in_adopt_prefix_is_not_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list under `adopt_prefix` is refused without being written out, which would take for ever."""
 
@@ -533,9 +532,6 @@ def test_random_text_raises_nothing_else(content: str | bytes) -> None:
         load(content)
 
 
-@pytest.mark.xfail(
-    reason="bug: OverflowError or ValueError of PyYAML's scanner comes through", raises=(ValueError, OverflowError)
-)
 @pytest.mark.parametrize(
     "content",
     ['"\\UFFFFFFFF"', '"\\U00110000"', f"%YAML 1.{'1' * 5000}\n---\ntokens: {{}}"],
@@ -546,13 +542,11 @@ def test_number_too_large_for_the_parser_is_a_fault(content: str) -> None:
     assert faults(content)
 
 
-@pytest.mark.xfail(reason="bug: half of a surrogate pair is taken, and fails wherever the text is written")
 def test_text_that_cannot_be_written_is_a_fault() -> None:
     """A text of which no UTF-8 can be made is no description."""
     assert faults('tokens: {ci: {description: "\\ud800"}}')
 
 
-@pytest.mark.xfail(reason="bug: a token's name is put into faults as it is")
 @pytest.mark.parametrize("name", ["a\\nb", "\\e[2J", "\\u202e"])
 def test_fault_is_one_line_fit_for_a_terminal(name: str) -> None:
     """A fault is one line, and holds nothing that a terminal would act on."""
@@ -560,20 +554,17 @@ def test_fault_is_one_line_fit_for_a_terminal(name: str) -> None:
         assert fault.isprintable()
 
 
-@pytest.mark.xfail(reason="bug: only the first fault of a list or a mapping of triggers is told, at the list's place")
 def test_every_item_of_a_list_is_told() -> None:
     """All faults of a list are told at once, each at its item."""
     assert [fault.split(": ")[0] for fault in faults_of_token("scopes: [user:read, 1, 2]")] == ["4:25", "4:28"]
 
 
-@pytest.mark.xfail(reason="bug: a key is cut where it is unknown, but not where it is there twice")
 def test_key_that_is_there_twice_is_cut() -> None:
     """A secret pasted as a key is not shown in full by any of its faults."""
     secret = PREFIX[:4] + "aB3" * 20
     assert secret not in "".join(faults(f"tokens: {{ci: {{{secret}: 1, {secret}: 2}}}}"))
 
 
-@pytest.mark.xfail(reason="bug: full_token is hinted at, which a manifest refuses")
 def test_hint_is_a_key_that_can_be_used() -> None:
     """Nobody is led to a key that is refused."""
     assert "full_token" not in faults_of_token("full_tokn: x")[0]
