@@ -9,6 +9,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -205,6 +206,12 @@ class Server(_Serving):
     def url(self) -> str:
         """Its base URL."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many requests were read: a caller that gave up may be ahead of them."""
+        patience = time.monotonic() + 10
+        while len(self.requests) < count and time.monotonic() < patience:
+            time.sleep(0.001)
 
     @property
     def lines(self) -> list[str]:

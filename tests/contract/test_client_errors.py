@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -96,6 +97,13 @@ def refused(clients: Clients, kind: type[ApiError], answer: Answer, name: str) -
         message = failure(kind, lambda: CALLS[name](client))
     assert message.startswith(f"{NAMED[name]} failed")
     return message
+
+
+def _by_full_token(name: str) -> Callable[[Client], object]:
+    """An update or a revocation that names a token by itself instead of by its prefix."""
+    if name == "update":
+        return lambda client: client.update(ISSUED, "new")
+    return lambda client: client.revoke(ISSUED)
 
 
 # -- the API's own errors
@@ -220,6 +228,12 @@ def test_404_to_a_call_that_names_no_token_proves_no_absence(clients: Clients, n
     """Where no token was asked for, a 404 is about the URL."""
     message = refused(clients, UnexpectedAnswerError, refusal(404, "Not found"), name)
     assert "AIVEN_WEB_URL" in message
+
+
+@pytest.mark.parametrize("name", ["update", "revoke"])
+def test_404_without_the_apis_errors_proves_no_absence(clients: Clients, name: str) -> None:
+    """A gateway's `message` alone is not the API's answer: only its list of errors is."""
+    refused(clients, UnexpectedAnswerError, said({"message": "no Route matched with those values"}, 404), name)
 
 
 @pytest.mark.xfail(strict=True, reason="any object with a key `errors` is taken for the API's")
@@ -393,6 +407,15 @@ def test_escaped_secret_in_the_servers_words_is_left_out(clients: Clients, spelt
         failure(TokenNotFoundError, lambda: client.revoke(secret), secret)
 
 
+def test_short_credential_in_the_servers_words_is_left_out(clients: Clients) -> None:
+    """A credential is known by itself, however short it is."""
+    credential = ISSUED[20:40]
+    words = f"no such token: aivenv1 {credential}, '{credential}'"
+    with Server(said({"errors": [{"message": words, "status": 401}], "message": words}, 401)) as server:
+        message = failure(AuthenticationError, clients.make(server.url, credential).me, credential)
+    assert message.count("[secret]") == 2
+
+
 @every_call
 def test_page_that_shows_the_request_is_left_out(clients: Clients, name: str) -> None:
     """Nothing of a page gets into an error, not even a word."""
@@ -423,23 +446,30 @@ def test_full_token_given_for_a_prefix_is_in_no_error(
     """Whoever names a token by itself finds no more than its prefix in any error."""
     with Server(answer) as server:
         client = clients.make(server.url)
-        message = failure(kind, lambda: client.update(ISSUED, "new") if name == "update" else client.revoke(ISSUED))
+        message = failure(kind, lambda: _by_full_token(name)(client))
     assert ISSUED[:12] in message
+
+
+@pytest.mark.parametrize("name", ["update", "revoke"])
+def test_traceback_shows_no_error_of_a_library(clients: Clients, name: str) -> None:
+    """What a terminal shows of an error is the package's own alone: a library's names the path, full token and all."""
+    client = clients.make(f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(UnreachableError) as caught:
+        _by_full_token(name)(client)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.count("Traceback") == 1
+    assert_hidden(ISSUED, shown)
 
 
 @pytest.mark.xfail(strict=True, reason="urllib3's MaxRetryError, which names the path, is the error's __context__")
 @pytest.mark.parametrize("name", ["update", "revoke"])
 def test_full_token_given_for_a_prefix_is_in_no_error_behind_an_error(clients: Clients, name: str) -> None:
     """Nor in the library's error that it came from, where nobody listened or the connection broke."""
-    calls: dict[str, Callable[[Client], object]] = {
-        "update": lambda client: client.update(ISSUED, "new"),
-        "revoke": lambda client: client.revoke(ISSUED),
-    }
     with Server(DROPPED) as server:
         client = clients.make(server.url)
-        failure(AnswerLostError, lambda: calls[name](client))
+        failure(AnswerLostError, lambda: _by_full_token(name)(client))
     client = clients.make(f"http://127.0.0.1:{closed_port()}")
-    failure(UnreachableError, lambda: calls[name](client))
+    failure(UnreachableError, lambda: _by_full_token(name)(client))
 
 
 @pytest.mark.xfail(strict=True, reason="raised inside `except`: `from None` hides the context, and does not drop it")
@@ -526,11 +556,7 @@ def test_no_secret_gets_into_a_log_where_nobody_listens(clients: Clients, log: _
 @pytest.mark.parametrize("name", ["update", "revoke"])
 def test_full_token_given_for_a_prefix_gets_into_no_log(clients: Clients, log: _Log, name: str, answer: str) -> None:
     """A full token that names a token is as secret as one that authenticates."""
-    calls: dict[str, Callable[[Client], object]] = {
-        "update": lambda client: client.update(ISSUED, "new"),
-        "revoke": lambda client: client.revoke(ISSUED),
-    }
-    _provoke(clients, ANSWERS[answer], calls[name])
+    _provoke(clients, ANSWERS[answer], _by_full_token(name))
     for line in log.lines:
         assert_hidden(ISSUED, line)
 
