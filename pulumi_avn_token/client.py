@@ -36,7 +36,16 @@ from pulumi_avn_token.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from pulumi_avn_token.model import PREFIX_LENGTH, IssuedToken, TokenInfo, TokenSpec, User, shown, token_info
+from pulumi_avn_token.model import (
+    LONGEST_PREFIX,
+    PREFIX_LENGTH,
+    IssuedToken,
+    TokenInfo,
+    TokenSpec,
+    User,
+    shown,
+    token_info,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -127,7 +136,9 @@ class Client:
                 raise self._unexpected(call, "it holds no full_token")
         except (AnswerLostError, ServerError, UnexpectedAnswerError) as error:
             raise type(error)(f"{error}; {_MAYBE_MADE}") from None
-        made = {"token_prefix": full_token[:PREFIX_LENGTH], "description": spec.description, **answer}
+        made = {"description": spec.description, **answer}
+        if not isinstance(made.get("token_prefix"), str) or not made["token_prefix"]:
+            made["token_prefix"] = full_token[:PREFIX_LENGTH]
         return IssuedToken(info=token_info(made, lenient=True), full_token=full_token)
 
     def list_tokens(self) -> list[TokenInfo]:
@@ -166,11 +177,13 @@ class Client:
 
     def _call(self, method: str, path: str, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         url = f"{self._credential.url}/v1{path}"
+        failure = None
         try:
             response = self._answered(method, url, body)
         except (OSError, HTTPError) as error:
-            # Not chained: what these exceptions hold of a request and its headers must reach no terminal.
-            raise self._not_answered(error, call) from None
+            failure = self._not_answered(error, call)
+        if failure is not None:  # raised here: in its chain those exceptions carry the request with its headers
+            raise failure
         answer = _json_object(response)
         if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._refused(response.status_code, answer, call, names_a_token=path.startswith(_TOKEN_PATH))
@@ -203,8 +216,8 @@ class Client:
     def _token(self, answer: Any, call: str) -> TokenInfo:
         try:
             return token_info(answer)
-        except (ValueError, AttributeError) as error:
-            raise self._unexpected(call, f"it is not a token object ({self._words(str(error))})") from None
+        except ValueError as error:
+            raise self._unexpected(call, f"it is not a token object ({error})") from None
 
     def _unexpected(self, call: str, why: str) -> UnexpectedAnswerError:
         return UnexpectedAnswerError(f"{call} failed: {self._host} gave an answer that is not the token API's: {why}")
@@ -218,6 +231,8 @@ class Client:
             why = "the proxy between cannot be reached; see HTTPS_PROXY and NO_PROXY"
         elif isinstance(reason, ConnectTimeoutError):
             why = "no connection; check the network and AIVEN_WEB_URL, then run the same command again"
+        elif isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+            why = "the file of CA certificates cannot be read; see AIVEN_CA_CERT and REQUESTS_CA_BUNDLE"
         elif isinstance(error, ValueError):
             why = "the request cannot be made; check AIVEN_WEB_URL"
         else:
@@ -229,7 +244,7 @@ class Client:
         """Translate an error status, by Aiven's code where there is one, else by the status."""
         errors = _errors(answer)
         failed = f"{call} failed ({status})"
-        if status == HTTPStatus.NOT_FOUND and not (names_a_token and answer is not None and "errors" in answer):
+        if status == HTTPStatus.NOT_FOUND and not (names_a_token and _is_absence(answer)):
             return self._refused_by_another(status, failed, call)  # an absence must be proven
         if not errors or status < HTTPStatus.BAD_REQUEST:
             return self._refused_by_another(status, failed, call)
@@ -257,7 +272,7 @@ class Client:
             return "no reason given"
         line = " ".join(message.replace(self._credential.token, "[secret]").split())
         line = "".join(character for character in line if character.isprintable())
-        return re.sub(r"[A-Za-z0-9+/=_-]{24,}", "[…]", line)[:200] or "no reason given"
+        return re.sub(r"[A-Za-z0-9+/=_%\\-]{24,}", "[…]", line)[:200] or "no reason given"
 
     @property
     def _host(self) -> str:
@@ -307,6 +322,8 @@ class _Retry(Retry):
             raise MaxRetryError(_pool, url or "")
         following = super().increment(method, url, response, error, _pool, _stacktrace)
         following._asked_for = asked_for or _in_message(response)  # noqa: SLF001 - its own kind
+        if following._asked_for > LONGEST_WAIT_SECONDS and _pool is not None:  # noqa: SLF001 - likewise
+            raise MaxRetryError(_pool, url or "")
         return following
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:  # noqa: ARG002 - read in `increment`
@@ -320,14 +337,14 @@ class _Retry(Retry):
 
 
 def _in_message(response: BaseHTTPResponse | None) -> float:
-    """Seconds that the rate limiter's message asks to wait, up to the longest that is worth it."""
+    """Seconds that the rate limiter's message asks to wait."""
     if response is None or response.status != HTTPStatus.TOO_MANY_REQUESTS:
         return 0
     try:
         found = _AGAIN_IN.search(response.read(_PEEK_BYTES, decode_content=True))
     except (HTTPError, OSError):
         return 0
-    return min(float(found[1]), LONGEST_WAIT_SECONDS) if found else 0
+    return float(found[1]) if found else 0
 
 
 def _session(credential: Credential, sleep: Callable[[float], None]) -> requests.Session:
@@ -354,8 +371,9 @@ def _session(credential: Credential, sleep: Callable[[float], None]) -> requests
 
 
 def _token_path(token_prefix: str) -> str:
-    if token_prefix.strip(".") == "":
-        raise InvalidRequestError(f"no token has the prefix {token_prefix!r}")  # would be another path of the API
+    """The path of a token. InvalidRequestError: it would be another path, or take a secret into the logs on the way."""
+    if not token_prefix.strip(".") or not token_prefix.isprintable() or len(token_prefix) > LONGEST_PREFIX:
+        raise InvalidRequestError(f"no token has the prefix {shown(token_prefix)!a}; give it as it is listed")
     return _TOKEN_PATH + quote(token_prefix, safe="")
 
 
@@ -365,6 +383,15 @@ def _json_object(response: requests.Response) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
+
+
+def _is_absence(answer: dict[str, Any] | None) -> bool:
+    """Whether the API itself says that something is not there: others have such a status too."""
+    return any(
+        error.get("status") == HTTPStatus.NOT_FOUND and isinstance(error.get("message"), str)
+        for error in _errors(answer)
+        if error is not answer
+    )
 
 
 def _errors(answer: dict[str, Any] | None) -> list[dict[str, Any]]:

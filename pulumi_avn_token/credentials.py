@@ -117,6 +117,8 @@ def _checked_url(environ: Mapping[str, str], stack: Callable[[str], str | None])
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
+        if "[" in url:  # Python 3.10 does not look into the brackets
+            ipaddress.IPv6Address(host or "")
     except ValueError:
         host, parts = None, urlsplit("")
     if not host or parts.scheme not in ("http", "https") or not url.isascii() or not url.isprintable() or " " in url:

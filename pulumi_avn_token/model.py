@@ -102,6 +102,8 @@ def token_info(answer: Mapping[str, Any], *, lenient: bool = False) -> TokenInfo
     lenient: only the prefix must be readable, and what else is not becomes None: what was just made must not be lost
     over a detail.
     """
+    if not isinstance(answer, Mapping):
+        raise ValueError("no object")  # noqa: TRY004 - one kind of error for all that an answer may be
     fields: dict[str, Any] = {}
     for name, read in _FIELDS.items():
         value = answer.get(name)

@@ -135,24 +135,22 @@ def test_list_holds_every_valid_token_and_the_login_sessions(client: Client, obs
     assert by_hand.token_prefix not in {token.token_prefix for token in client.list_tokens()}
 
 
-@pytest.mark.parametrize("named", ["token_prefix", "full_token"])
-def test_update_describes_by_prefix_and_by_full_token(client: Client, observer: Observer, named: str) -> None:
-    """A token with + and / in its prefix gets its description, named by its prefix or by itself."""
+def test_update_describes_by_prefix(client: Client, observer: Observer) -> None:
+    """A token with + and / in its prefix gets its description."""
     made = observer.make("old")
     assert {"+", "/"} <= set(made["token_prefix"])
-    updated = client.update(made[named], "new")
+    updated = client.update(made["token_prefix"], "new")
     assert (updated.token_prefix, updated.description) == (made["token_prefix"], "new")
     assert list(observer.tokens()) == ["new"]
 
 
-@pytest.mark.parametrize("named", ["token_prefix", "full_token"])
-def test_revoke_ends_by_prefix_and_by_full_token(client: Client, observer: Observer, named: str) -> None:
-    """A token with + and / in its prefix stops working, named by its prefix or by itself, and no other one does."""
+def test_revoke_ends_by_prefix(client: Client, observer: Observer) -> None:
+    """A token with + and / in its prefix stops working, and no other one does."""
     made, other = observer.make("to go"), observer.make("to stay")
-    client.revoke(made[named])
+    client.revoke(made["token_prefix"])
     assert not observer.works(made["full_token"])
     assert observer.works(other["full_token"])
-    message = failure(TokenNotFoundError, lambda: client.revoke(made[named]), made["full_token"])
+    message = failure(TokenNotFoundError, lambda: client.revoke(made["token_prefix"]), made["full_token"])
     assert made["token_prefix"] in message
 
 
@@ -281,7 +279,6 @@ def test_created_token_is_not_lost_over_a_field(clients: Clients, name: str, val
     assert getattr(issued.info, name) in {None, ""}
 
 
-@pytest.mark.xfail(strict=True, reason="a bare ValueError, and the token is lost")
 @pytest.mark.parametrize("token_prefix", [None, "", 12, ["x"], {}], ids=repr)
 def test_created_token_is_not_lost_over_its_prefix(clients: Clients, token_prefix: object) -> None:
     """Where the answer's own prefix is no prefix, the secret's beginning stands for it."""
@@ -363,7 +360,7 @@ def test_me_does_without_an_id(clients: Clients, user_id: object) -> None:
         assert clients.make(server.url).me() == User(user_id=None, user="somebody@example.org")
 
 
-@pytest.mark.parametrize("prefix", ["", ".", "..", "..."])
+@pytest.mark.parametrize("prefix", ["", ".", "..", "...", "a\nb", "a\r\nX-Header: b", "\x00", "\ud800", "a" * 372])
 def test_prefix_that_is_no_path_part_is_never_asked_for(clients: Clients, prefix: str) -> None:
     """What would be another path of the API is refused without a request."""
     with Server(said({})) as server:
@@ -382,9 +379,6 @@ def test_prefix_that_is_no_path_part_is_never_asked_for(clients: Clients, prefix
         "a?b=c",
         "#",
         "a b",
-        "a\nb",
-        "a\r\nX-Header: b",
-        "\x00",
         "../me",
         "a/../../me",
         "..;/",
@@ -398,7 +392,6 @@ def test_prefix_that_is_no_path_part_is_never_asked_for(clients: Clients, prefix
         "é🔑",
         "~-._",
         " ",
-        "a" * 372,
     ],
 )
 def test_hostile_prefix_stays_in_its_part_of_the_path(clients: Clients, prefix: str) -> None:
@@ -427,23 +420,13 @@ def test_any_prefix_stays_in_its_part_of_the_path() -> None:
                 client.revoke(prefix)
             except InvalidRequestError:
                 assert len(server.requests) == before
-                assert set(prefix) <= {"."}
+                assert set(prefix) <= {"."} or not prefix.isprintable() or len(prefix) > 32
             else:
                 (request,) = server.requests[before:]
                 assert request.line.rpartition("/")[0] == "DELETE /v1/access_token"
                 assert unquote(request.line.rpartition("/")[2]) == prefix
 
         reaches_its_path()
-
-
-@pytest.mark.xfail(
-    strict=True, reason="a bare UnicodeEncodeError, which holds the whole text", raises=UnicodeEncodeError
-)
-def test_prefix_that_cannot_be_encoded_is_refused(clients: Clients) -> None:
-    """Half a surrogate pair is no prefix either."""
-    with Server(said({})) as server:
-        failure(InvalidRequestError, lambda: clients.make(server.url).revoke("\ud800"))
-    assert server.requests == []
 
 
 @pytest.mark.parametrize("threads", [4, 8])

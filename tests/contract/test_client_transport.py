@@ -394,7 +394,6 @@ def test_rate_limit_asking_for_long_in_its_message_never_waits_longer_than_a_min
     assert len(server.requests) <= 1 + TRIES_AGAIN
 
 
-@pytest.mark.xfail(strict=True, reason="waits five times a minute, then gives up all the same")
 def test_rate_limit_asking_for_long_in_its_message_is_told_at_once(clients: Clients) -> None:
     """More than a minute is more than a minute, in the message as in the header."""
     with Server(refusal(429, "try again in 9999s")) as server:
@@ -842,7 +841,6 @@ def test_other_ca_variables_do_not_replace_the_private_ca(  # noqa: PLR0913 - fi
     assert len(server.requests) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="reported as a lost answer, and create sends people looking for a token")
 @pytest.mark.parametrize("place", ["AIVEN_CA_CERT", "REQUESTS_CA_BUNDLE"])
 def test_ca_file_that_is_gone_is_no_lost_answer(clients: Clients, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """Where no request can be made since a file of CA certificates is missing, nothing was made."""
