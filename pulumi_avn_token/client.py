@@ -6,7 +6,6 @@ Facts about the API: Aiven's OpenAPI description and the official CLI, `aiven-cl
 from __future__ import annotations
 
 import json
-import random
 import re
 import ssl
 import time
@@ -20,9 +19,8 @@ from urllib.parse import quote, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, InvalidHeader, MaxRetryError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError
 from urllib3.exceptions import SSLError as UntrustedError
-from urllib3.util import Retry
 
 from pulumi_avn_token.errors import (
     AnswerLostError,
@@ -46,28 +44,15 @@ from pulumi_avn_token.model import (
     shown,
     token_info,
 )
+from pulumi_avn_token.retry import BACKOFF_SECONDS, REPEATABLE, TRIES_AGAIN, retries
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
-    from urllib3 import BaseHTTPResponse
-    from urllib3.connectionpool import ConnectionPool
-
     from pulumi_avn_token.credentials import Credential
 
 CONNECT_TIMEOUT_SECONDS = 10
 READ_TIMEOUT_SECONDS = 60
 CONNECTIONS = 4
 """At most as many at once, and kept alive: the host of dynamic providers works with four threads."""
-REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
-"""Methods that do no harm when they are repeated."""
-TRIES_AGAIN = 5
-BACKOFF_SECONDS = 0.5
-"""Doubled with each further try, from the second on."""
-JITTER_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 60
-"""Between two tries. Aiven's rate limiter asks for less than a minute; who asks for more is told of to the user."""
 
 _BAD_CREDENTIAL = (
     AuthenticationError,
@@ -76,7 +61,7 @@ _BAD_CREDENTIAL = (
 _POLICY = (ForbiddenError, "the organization's policy forbids personal tokens ({words}); ask its administrator")
 _ADDRESS = (
     ForbiddenError,
-    "this machine's address is not allowed ({words}); use an allowed one, or another credential than {source}",
+    "this machine's address is not allowed ({words}); use an allowed one, or another credential. It is from {source}",
 )
 _SERVER_ERROR = (ServerError, "an error on Aiven's side ({words}); run the same command again later")
 _NOT_TAKEN = (InvalidRequestError, "Aiven does not take it: {words}")
@@ -89,7 +74,7 @@ _MEANINGS: dict[str | int, tuple[type[ApiError], str]] = {
     HTTPStatus.UNAUTHORIZED: _BAD_CREDENTIAL,
     HTTPStatus.FORBIDDEN: (
         ForbiddenError,
-        "Aiven forbids it ({words}); use another credential than {source}",
+        "Aiven forbids it ({words}); use another credential than that from {source}",
     ),
     HTTPStatus.NOT_FOUND: (TokenNotFoundError, "no such token is valid ({words})"),
     HTTPStatus.TOO_MANY_REQUESTS: (
@@ -99,12 +84,10 @@ _MEANINGS: dict[str | int, tuple[type[ApiError], str]] = {
 }
 """What Aiven's codes and statuses mean: the "db token" of its words puzzles people."""
 _MAYBE_MADE = (
-    "a token may have been made that nobody holds: look with `avn user access-token list` for one with this description"
-    " that is not in use, revoke it, and run the same command again"
+    "but look first: a token may have been made that nobody holds. `avn user access-token list` shows it, with this"
+    " description and never used: revoke it"
 )
 _TOKEN_PATH = "/access_token/"  # noqa: S105 - a path
-_AGAIN_IN = re.compile(rb"try again in (\d{1,4})\s*s")
-_PEEK_BYTES = 16_384
 
 
 class Client:
@@ -290,63 +273,6 @@ class _Authorization(AuthBase):
         return request
 
 
-class _Retry(Retry):
-    """When to try again: urllib3's rules, and two that are Aiven's.
-
-    A 429 is repeated for every method, POST too, since the rate limiter refuses a request before it is processed. And
-    the limiter may tell how long to wait in its message rather than in a header.
-    """
-
-    def __init__(self, *args: Any, pause: Callable[[float], None], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._pause = pause
-        self._asked_for: float = 0
-
-    def new(self, **kw: Any) -> Self:
-        return super().new(pause=self._pause, **kw)
-
-    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002
-        return status_code == HTTPStatus.TOO_MANY_REQUESTS or super().is_retry(method, status_code, has_retry_after)
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        asked_for = self._in_header(response)
-        if asked_for > LONGEST_WAIT_SECONDS and _pool is not None:
-            raise MaxRetryError(_pool, url or "")
-        following = super().increment(method, url, response, error, _pool, _stacktrace)
-        following._asked_for = asked_for or _in_message(response)  # noqa: SLF001 - its own kind
-        if following._asked_for > LONGEST_WAIT_SECONDS and _pool is not None:  # noqa: SLF001 - likewise
-            raise MaxRetryError(_pool, url or "")
-        return following
-
-    def sleep(self, response: BaseHTTPResponse | None = None) -> None:  # noqa: ARG002 - read in `increment`
-        self._pause(max(self._asked_for, self.get_backoff_time()) + random.uniform(0, JITTER_SECONDS))  # noqa: S311
-
-    def _in_header(self, response: BaseHTTPResponse | None) -> float:
-        try:
-            return (self.get_retry_after(response) if response is not None else None) or 0
-        except (InvalidHeader, ValueError, OverflowError):
-            return 0
-
-
-def _in_message(response: BaseHTTPResponse | None) -> float:
-    """Seconds that the rate limiter's message asks to wait."""
-    if response is None or response.status != HTTPStatus.TOO_MANY_REQUESTS:
-        return 0
-    try:
-        found = _AGAIN_IN.search(response.read(_PEEK_BYTES, decode_content=True))
-    except (HTTPError, OSError):
-        return 0
-    return float(found[1]) if found else 0
-
-
 def _session(credential: Credential, sleep: Callable[[float], None]) -> requests.Session:
     session = requests.Session()
     session.auth = _Authorization(credential.token)
@@ -354,17 +280,7 @@ def _session(credential: Credential, sleep: Callable[[float], None]) -> requests
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     if credential.url.startswith("http:"):
         session.trust_env = False  # plain http stays on this machine: no proxy of the environment may carry it off
-    retry = _Retry(
-        total=TRIES_AGAIN,
-        other=0,
-        allowed_methods=REPEATABLE,
-        status_forcelist={502, 503, 504},
-        backoff_factor=BACKOFF_SECONDS,
-        backoff_max=LONGEST_WAIT_SECONDS,
-        raise_on_status=False,
-        pause=sleep,
-    )
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, pool_block=True, max_retries=retry)
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, pool_block=True, max_retries=retries(sleep))
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

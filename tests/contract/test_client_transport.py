@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 
 from pulumi_avn_token import client as client_module
-from pulumi_avn_token.client import BACKOFF_SECONDS, JITTER_SECONDS, LONGEST_WAIT_SECONDS, TRIES_AGAIN, Client
+from pulumi_avn_token.client import Client
 from pulumi_avn_token.emulator import Emulator, Fault
 from pulumi_avn_token.errors import (
     AnswerLostError,
@@ -31,6 +31,7 @@ from pulumi_avn_token.errors import (
     UnreachableError,
 )
 from pulumi_avn_token.model import TokenSpec
+from pulumi_avn_token.retry import BACKOFF_SECONDS, JITTER_SECONDS, LONGEST_WAIT_SECONDS, TRIES_AGAIN
 from tests.account import Observer
 from tests.contract.servers import (
     CREDENTIAL,

@@ -70,7 +70,11 @@ def _store(path: Path) -> None:
         state = project.pulumi("stack", "export").output
         for name, resource in project.state().items():
             state = state.replace(resource["id"], f"PREFIX-{name}")
-        path.write_text(json.dumps(json.loads(state), indent=2) + "\n")
+        stored = json.loads(state)
+        for resource in stored["deployment"]["resources"]:
+            for place_on_this_machine in ("sourcePosition", "stackTrace"):
+                resource.pop(place_on_this_machine, None)
+        path.write_text(json.dumps(stored, indent=2) + "\n")
 
 
 if __name__ == "__main__":
