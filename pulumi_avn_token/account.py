@@ -120,6 +120,6 @@ class Account:
         if made_as is not None and not self.owner().is_same_as(made_as):
             raise WrongAccountError(
                 f"token {shown(token_prefix)} was made as {made_as.user}, but the credential from"
-                f" {self._credential.source} belongs to {self.owner().user}, who cannot see it; nothing was changed."
+                f" {self._credential.source} belongs to {self.owner().user}, who cannot see it; it was left alone."
                 f" Use a credential of {made_as.user}"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -37,7 +38,10 @@ def find_mismatches(token: TokenInfo, arguments: Mapping[str, Any]) -> Iterator[
         declared, actual = arguments.get(name), getattr(token, name)
         if declared and comparable(declared) != comparable(actual):
             has = f"token {token.token_prefix} has {_words(actual)} for life"
-            yield name, f"{has}: leave it out now, and set it in a later `up`"
+            yield name, f"{has}: leave it out to adopt the token; set later, it makes a new one and revokes this one"
+    window, age = arguments.get("early_rotation_window_seconds"), token.max_age_seconds
+    if window is not None and age is not None and window >= age:
+        yield "early_rotation_window_seconds", f"must be less than the age of token {token.token_prefix}, {age}"
 
 
 def _words(value: Any) -> str:
@@ -47,43 +51,63 @@ def _words(value: Any) -> str:
 
 
 class Adoptions:
-    """Which adoptions one operation of the engine has met.
+    """Which tokens the resources of a stack hold, as far as one operation of the engine has met them.
 
-    A resource keeps its `adopt_prefix` after the adoption, also when it is rotated. Then the engine asks for a new
-    resource with the same inputs: what must not happen is that the old token is adopted once more, and then revoked as
-    the old resource. That a token was adopted earlier is known where the engine shows the recorded inputs first. It
-    does not when a person forces a replacement: then the token is adopted anew, and what is held is not revoked.
+    Two things must not happen. A token must not be revoked with one resource while another holds it: one that was
+    renamed, or replaced by force, has adopted it anew. And a resource that is rotated, and still declares its
+    `adopt_prefix`, must not adopt its old token once more: the engine asks for the new resource by its inputs alone, so
+    what was decided about the old one is kept here until then.
     """
 
     def __init__(self) -> None:
-        self._done: set[str] = set()
-        self._held: dict[str, str] = {}
+        self._held: set[str] = set()
+        self._taken: set[str] = set()
+        self._rotations: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def met(self, recorded: str | None, declared: str | None) -> None:
-        """Note a resource's recorded and declared `adopt_prefix`."""
-        if recorded is not None and recorded == declared:
-            self._done.add(recorded)
+    def hold(self, token_prefix: str) -> None:
+        """Note that a resource goes on holding a token."""
+        self._held.add(token_prefix)
 
-    def is_done(self, given: str) -> bool:
-        """Whether what `given` means was adopted in an earlier operation."""
-        return given in self._done
-
-    def hold(self, given: str, token_prefix: str) -> None:
-        """Note that a resource holds the token that it adopted."""
-        self._held[given] = token_prefix
-
-    def take(self, given: str, token_prefix: str) -> None:
-        """Note that a new resource adopts a token. AdoptionError: another one of this stack holds it."""
+    def take(self, token_prefix: str) -> None:
+        """Note that a resource is about to adopt a token. AdoptionError: another one of the stack holds it."""
         with self._lock:
-            if self.is_held(token_prefix):
-                raise AdoptionError(f"token {token_prefix} is adopted by another resource of this stack already")
-            self.hold(given, token_prefix)
+            self.check_free(token_prefix)
+            self._taken.add(token_prefix)
 
-    def let_go(self, given: str) -> None:
-        """Note that a resource gets a new token instead of the one that it adopted."""
-        self._held.pop(given, None)
+    def check_free(self, token_prefix: str) -> None:
+        """Make sure that no other resource holds a token. AdoptionError: one does."""
+        if token_prefix in self._held | self._taken:
+            raise AdoptionError(
+                f"token {token_prefix} is held by another resource of this stack already; declare it in one place only"
+            )
 
     def is_held(self, token_prefix: str) -> bool:
-        """Whether a resource holds this token, so that another that is deleted must not take it along."""
-        return token_prefix in self._held.values()
+        """Whether a resource holds a token. AdoptionError: one was to adopt it and failed, so that is not settled."""
+        if token_prefix in self._taken - self._held:
+            raise AdoptionError(
+                f"token {token_prefix} was left alone: the resource that was to adopt it failed; run the same command"
+                " again"
+            )
+        return token_prefix in self._held
+
+    def rotate(self, given: str) -> None:
+        """Note that a resource with this `adopt_prefix` is to get a new token."""
+        with self._lock:
+            self._rotations[given] += 1
+
+    def revoked(self, given: str) -> None:
+        """Note that the token of a resource with this `adopt_prefix` was revoked: it cannot be adopted again."""
+        with self._lock:
+            self._rotations[given] = max(self._rotations[given], 1)
+
+    def is_rotating(self, given: str) -> bool:
+        """Whether a resource with this `adopt_prefix` is to get a new token."""
+        return self._rotations[given] > 0
+
+    def begin_rotation(self, given: str) -> bool:
+        """Whether the resource to be made is that new one; asked once for each."""
+        with self._lock:
+            due = self._rotations[given] > 0
+            self._rotations[given] -= due
+            return due

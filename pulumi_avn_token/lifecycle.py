@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pulumi_avn_token.model import parse_time
+from pulumi_avn_token.model import PREFIX_LENGTH, parse_time
 
 SETTINGS = ("max_age_seconds", "extend_when_used", "ip_allowlist", "scopes")
 """What a token is made with and keeps: a change needs a new token."""
@@ -77,12 +77,26 @@ def changed_settings(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[
     )
 
 
+def comparable(value: Any) -> Any:
+    """A setting without what does not matter: order, and absent against false."""
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return sorted(set(value))
+    return None if value is False else value
+
+
 def adopts_another(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     """Whether another token is to be adopted. Taking the argument away leaves the adopted token what it is."""
-    wanted = news.get("adopt_prefix")
-    if wanted is None:
+    wanted, current = news.get("adopt_prefix"), olds.get("token_prefix")
+    if wanted is None or is_same_adoption(olds.get("adopt_prefix"), wanted):
         return False
-    return not any(_mean_the_same(wanted, olds.get(name)) for name in ("adopt_prefix", "token_prefix"))
+    return not (isinstance(wanted, str) and isinstance(current, str) and _begin_alike(wanted, current))
+
+
+def is_same_adoption(recorded: Any, wanted: Any) -> bool:
+    """Whether two values of `adopt_prefix` mean one token, such as its prefix and the full token."""
+    if not isinstance(recorded, str) or not isinstance(wanted, str):
+        return False
+    return recorded == wanted or (min(len(recorded), len(wanted)) >= PREFIX_LENGTH and _begin_alike(recorded, wanted))
 
 
 def known_secret(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
@@ -104,11 +118,18 @@ def why_due(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> 
     # A changed window makes no token: it counts from the next time on.
     if window is None or window != olds.get("early_rotation_window_seconds") or expiry is None:
         return None
-    early = timedelta(seconds=window)
-    # Where the service gave it a shorter life than that, a new one would be due at every `up`.
-    if early < _life(olds, expiry) and now >= expiry - early:
-        return f"it expires at {olds.get('expiry_time')}, within early_rotation_window_seconds={window:.0f}"
-    return None
+    if never_opens(olds) or now < expiry - timedelta(seconds=window):
+        return None
+    return f"it expires at {olds.get('expiry_time')}, within early_rotation_window_seconds={window:.0f}"
+
+
+def never_opens(olds: Mapping[str, Any]) -> bool:
+    """Whether the recorded window is as long as the token's life, which the service made shorter than was declared.
+
+    Such a token is replaced when it expires: earlier, a new one would be due at every `up`.
+    """
+    expiry, window = expires(olds), olds.get("early_rotation_window_seconds")
+    return expiry is not None and window is not None and timedelta(seconds=window) >= _life(olds, expiry)
 
 
 def is_stale(olds: Mapping[str, Any]) -> bool:
@@ -147,13 +168,5 @@ def _is_token(given: Any, olds: Mapping[str, Any]) -> bool:
     return isinstance(given, str) and isinstance(current, str) and given.startswith(current)
 
 
-def _mean_the_same(one: Any, other: Any) -> bool:
-    """Whether both are of one token: the beginning of a prefix, the prefix, or the full token."""
-    return isinstance(one, str) and isinstance(other, str) and (one.startswith(other) or other.startswith(one))
-
-
-def comparable(value: Any) -> Any:
-    """A setting without what does not matter: order, and absent against false."""
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return sorted(set(value))
-    return None if value is False else value
+def _begin_alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)

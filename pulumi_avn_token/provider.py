@@ -88,8 +88,7 @@ class AccessTokenProvider(ResourceProvider):
             self.operation.credential()
         except CredentialError as error:
             faults.append(("credential", str(error)))
-        self.operation.adoptions.met(_olds.get("adopt_prefix"), known.get("adopt_prefix"))
-        if not faults:
+        if not faults and not lifecycle.is_same_adoption(_olds.get("adopt_prefix"), known.get("adopt_prefix")):
             faults = self._adoption_faults(known)
         # Named in the reason and not as the failure's property, whose value the engine would print, even of a secret.
         return CheckResult(news, [CheckFailure("", f"{name}: {reason}") for name, reason in faults])
@@ -100,14 +99,14 @@ class AccessTokenProvider(ResourceProvider):
         decision = lifecycle.decide(_olds, _news, self.operation.now())
         if isinstance(decision, lifecycle.Replace) and decision.reason and lifecycle.is_stale(_olds):
             decision = lifecycle.decide(self._asked_anew(_id, _olds), _news, self.operation.now())
-        adopted = _news.get("adopt_prefix")
         if isinstance(decision, lifecycle.Replace):
             self.operation.account().confirm(_id, _owner(_olds))
             if decision.reason:
                 self.operation.say("info", f"token {shown(_id)} is replaced by a new one: {decision.reason}")
+            if _news.get("adopt_prefix") is not None and not lifecycle.adopts_another(_olds, _news):
+                self.operation.adoptions.rotate(_news["adopt_prefix"])
             return DiffResult(changes=True, replaces=list(decision.properties))
-        if adopted is not None and adopted == _olds.get("adopt_prefix"):
-            self.operation.adoptions.hold(adopted, _id)
+        self.operation.adoptions.hold(_id)
         return DiffResult(changes=isinstance(decision, lifecycle.Update))
 
     @_told_briefly
@@ -115,18 +114,17 @@ class AccessTokenProvider(ResourceProvider):
         """Make a token, or take over the one to adopt, and build the state from that answer."""
         account, adopted = self.operation.account(), props.get("adopt_prefix")
         owner = account.owner()  # asked first: nothing that may fail comes after the token is made
-        if adopted is None or self.operation.adoptions.is_done(adopted):
+        if adopted is None or self.operation.adoptions.begin_rotation(adopted):
             issued = account.create(_spec(props))
             token = issued.info
             full_token: str | None = issued.full_token
-            if adopted is not None:
-                self.operation.adoptions.let_go(adopted)
         else:
             token = self._adopted(adopted, props)
-            self.operation.adoptions.take(adopted, token.token_prefix)
+            self.operation.adoptions.take(token.token_prefix)
             if token.description != props["description"]:
                 token = account.update(token.token_prefix, props["description"], owner)
             full_token = lifecycle.known_secret({"token_prefix": token.token_prefix}, props)
+            self.operation.adoptions.hold(token.token_prefix)
         outs = {
             **_shown(token),
             **_recorded(props),
@@ -134,6 +132,11 @@ class AccessTokenProvider(ResourceProvider):
             lifecycle.DECLARED: {name: props[name] for name in lifecycle.SETTINGS if props.get(name) is not None},
             OWNER: {"user": owner.user, "user_id": owner.user_id},
         }
+        if lifecycle.never_opens(outs):
+            window = f"early_rotation_window_seconds={outs['early_rotation_window_seconds']:.0f}"
+            self.operation.say(
+                "warning", f"token {token.token_prefix} lives no longer than {window}: set a shorter one"
+            )
         return CreateResult(token.token_prefix, outs)
 
     @_told_briefly
@@ -159,20 +162,25 @@ class AccessTokenProvider(ResourceProvider):
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke the token; one already gone is a success, and the one in use is an error."""
         if self.operation.adoptions.is_held(_id):
-            self.operation.say("info", f"token {shown(_id)} stays valid: this `pulumi up` has adopted it anew")
+            self.operation.say("info", f"token {shown(_id)} stays valid: another resource of this stack holds it")
             return
-        adopted = _props.get("adopt_prefix")
-        self.operation.adoptions.met(adopted, adopted)
         self.operation.account().revoke(_id, _owner(_props))
+        if _props.get("adopt_prefix") is not None:
+            self.operation.adoptions.revoked(_props["adopt_prefix"])
 
     def _adoption_faults(self, arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
         adopted = arguments.get("adopt_prefix")
-        if adopted is None or self.operation.adoptions.is_done(adopted):
+        if adopted is None or self.operation.adoptions.is_rotating(adopted):
             return []
         try:
-            return list(adoption.find_mismatches(self._meant(adopted), arguments))
+            token = self._meant(adopted)
+            self.operation.adoptions.check_free(token.token_prefix)
         except AvnTokenError as error:
             return [("adopt_prefix", str(error))]
+        faults = list(adoption.find_mismatches(token, arguments))
+        if not faults:
+            self.operation.say("info", f"token {token.token_prefix} is adopted: none is made")
+        return faults
 
     def _adopted(self, given: str, arguments: Mapping[str, Any]) -> TokenInfo:
         token = self._meant(given)

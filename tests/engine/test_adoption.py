@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulumi_avn_token.emulator import Emulator
+from pulumi_avn_token.emulator import Emulator, Fault
 from tests.account import Observer
 from tests.engine.project import DAY, Project
 
@@ -80,6 +80,10 @@ def test_what_cannot_be_adopted_fails_in_the_preview(project: Project, observer:
             [f"token {prefix} has 3600 for life", f"token {prefix} has none for life"],
         ),
         (f'adopt_prefix="{prefix}", full_token="not" + "its"', ["it does not begin with adopt_prefix"]),
+        (
+            f'adopt_prefix="{prefix}", early_rotation_window_seconds=3600',
+            [f"early_rotation_window_seconds: must be less than the age of token {prefix}, 3600"],
+        ),
     ):
         shown = project.tokens(nb=f'description="notebooks", {arguments}').preview(fails=True).output
         assert all(reason in shown for reason in told), shown
@@ -143,21 +147,88 @@ def test_a_token_that_is_still_held_is_not_revoked_with_the_old_resource(
     else:
         urn = project.state()["nb"]["urn"]
         shown = project.up("--replace", urn).output
-    assert f"token {made['token_prefix']} stays valid: this `pulumi up` has adopted it anew" in shown
+    assert f"token {made['token_prefix']} stays valid: another resource of this stack holds it" in shown
     assert observer.works(made["full_token"])
     project.up("--expect-no-changes")
+
+
+def test_a_forced_replacement_of_what_was_rotated_says_what_to_do(project: Project, observer: Observer) -> None:
+    """The engine does not show the recorded inputs then, so `adopt_prefix` must go; until then nothing is harmed."""
+    made = observer.make("notebooks")
+    adopt = f'description="notebooks", adopt_prefix="{made["token_prefix"]}"'
+    project.tokens(nb=f'{adopt}, rotation_triggers={{"a": 1}}').up()
+    project.tokens(nb=f'{adopt}, rotation_triggers={{"a": 2}}').up()
+    before, urn = project.output("nb"), project.state()["nb"]["urn"]
+    shown = project.up("--replace", urn, fails=True).output
+    assert "If this resource has taken it over earlier, leave adopt_prefix out" in shown
+    assert observer.works(before)
+    project.tokens(nb='description="notebooks"').up("--replace", urn)
+    assert not observer.works(before)
+    assert observer.works(project.output("nb"))
 
 
 def test_two_resources_do_not_adopt_the_same_token(project: Project, observer: Observer) -> None:
     """One of them is refused: a rotation of the one would revoke the token under the other."""
     made = observer.make("notebooks")
     arguments = f'description="notebooks", adopt_prefix="{made["token_prefix"]}"'
-    shown = project.tokens(one=arguments, two=arguments).up(fails=True).output
-    assert f"token {made['token_prefix']} is adopted by another resource of this stack already" in shown
-    assert [resource["id"] for resource in project.state().values()] == [made["token_prefix"]]
-    project.up()
-    assert len({resource["id"] for resource in project.state().values()}) == 2
+    for _ in range(2):
+        shown = project.tokens(one=arguments, two=arguments).up(fails=True).output
+        assert f"token {made['token_prefix']} is held by another resource of this stack already" in shown
+        assert [resource["id"] for resource in project.state().values()] == [made["token_prefix"]]
     assert observer.works(made["full_token"])
+    assert len(observer.tokens()) == 1
+
+
+def test_a_token_that_the_stack_made_is_not_adopted_by_another_resource(project: Project, observer: Observer) -> None:
+    """Neither is a token that another resource made: removing the one would revoke it under the other."""
+    project.tokens(one='description="one"').up()
+    prefix = project.state()["one"]["id"]
+    shown = project.tokens(one='description="one"', two=f'description="one", adopt_prefix="{prefix}"').up(fails=True)
+    assert f"token {prefix} is held by another resource of this stack already" in shown.output
+    project.tokens(one='description="one"').up()
+    assert observer.works(project.output("one"))
+
+
+def test_a_rotation_is_not_swallowed_by_another_spelling(project: Project, observer: Observer) -> None:
+    """A trigger makes a new token also where `adopt_prefix` is written longer in the same `up`."""
+    made = observer.make("notebooks")
+    short, whole = (f'description="notebooks", adopt_prefix="{made["token_prefix"][:n]}"' for n in (8, 12))
+    project.tokens(nb=f'{short}, rotation_triggers={{"a": 1}}').up()
+    assert "1 replaced" in project.tokens(nb=f'{whole}, rotation_triggers={{"a": 2}}').up().output
+    assert not observer.works(made["full_token"])
+    assert observer.works(project.output("nb"))
+    project.up("--expect-no-changes")
+
+
+def test_a_renamed_resource_that_fails_to_adopt_leaves_the_old_one(
+    project: Project, observer: Observer, emulator: Emulator
+) -> None:
+    """With `--continue-on-error` too, a token and its secret stay with the old resource until the new one has them."""
+    made = observer.make("notebooks")
+    project.environ["SECRET"] = made["full_token"]
+    given = f'adopt_prefix="{made["token_prefix"]}", full_token=__import__("os").environ["SECRET"]'
+    project.tokens(one=f'description="notebooks", {given}').up()
+    emulator.faults = [Fault(kind="status", status=500, method="PUT")]
+    shown = project.tokens(two=f'description="other", {given}').up("--continue-on-error", fails=True).output
+    assert f"token {made['token_prefix']} was left alone: the resource that was to adopt it failed" in shown
+    assert project.outputs("one")["full_token"] == made["full_token"]
+    emulator.faults = []
+    project.up()
+    assert project.outputs("two")["full_token"] == made["full_token"]
+    assert observer.works(made["full_token"])
+
+
+def test_an_adopted_token_that_is_deleted_before_its_replacement_is_made_anew(
+    project: Project, observer: Observer
+) -> None:
+    """With `delete_before_replace` the old token goes first, and what is made then is a new one."""
+    made = observer.make("notebooks")
+    arguments = f'description="notebooks", adopt_prefix="{made["token_prefix"]}"'
+    options = "opts=pulumi.ResourceOptions(delete_before_replace=True)"
+    project.tokens(nb=f'{arguments}, rotation_triggers={{"a": 1}}, {options}').up()
+    project.tokens(nb=f'{arguments}, rotation_triggers={{"a": 2}}, {options}').up()
+    assert not observer.works(made["full_token"])
+    assert observer.works(project.output("nb"))
 
 
 def test_a_replacement_that_failed_midway_does_not_revoke_what_is_held(project: Project, observer: Observer) -> None:

@@ -9,8 +9,6 @@ from pulumi_avn_token.emulator import Emulator, Fault
 from tests.account import Observer
 from tests.engine.project import Project
 
-TYPE = "pulumi-python:dynamic/avn:AccessToken"
-
 
 def test_all_bad_values_are_told_in_the_preview(project: Project, emulator: Emulator) -> None:
     """Every fault of a resource, each with its property, in one go, without a traceback and without a request."""
@@ -155,3 +153,36 @@ def test_faults_of_a_manifest_are_told_without_a_traceback(project: Project) -> 
     assert "tokens.yaml:4:14: tokens.ci.max_age: must be a number and a unit" in shown
     assert "tokens.yaml:2:3: tokens.ci.description: is missing" in shown
     assert "Traceback" not in shown
+
+
+def test_a_deletion_that_fails_in_a_replacement_is_made_up_for(
+    project: Project, observer: Observer, emulator: Emulator
+) -> None:
+    """The new token is recorded, the old one stays known, and the next `up` revokes it."""
+    project.tokens(ci='description="CI", rotation_triggers={"a": 1}').up()
+    old = project.output("ci")
+    emulator.faults = [Fault(kind="status", status=500, method="DELETE")]
+    project.tokens(ci='description="CI", rotation_triggers={"a": 2}').up(fails=True)
+    new = project.output("ci")
+    assert (observer.works(old), observer.works(new)) == (True, True)
+    emulator.faults = []
+    project.up()
+    assert (observer.works(old), observer.works(new)) == (False, True)
+    assert project.output("ci") == new
+
+
+def test_a_replacement_by_force_is_like_any_other(project: Project, observer: Observer) -> None:
+    """`--replace` makes a new token and revokes the old one."""
+    project.tokens(ci='description="CI"').up()
+    old = project.output("ci")
+    project.up("--replace", project.state()["ci"]["urn"])
+    assert (observer.works(old), observer.works(project.output("ci"))) == (False, True)
+
+
+def test_retain_on_delete_lets_a_token_go_without_revoking_it(project: Project, observer: Observer) -> None:
+    """A token can leave the stack alive."""
+    project.tokens(ci='description="CI", opts=pulumi.ResourceOptions(retain_on_delete=True)').up()
+    kept = project.output("ci")
+    project.destroy()
+    assert project.state() == {}
+    assert observer.works(kept)

@@ -205,7 +205,7 @@ def test_missing_token_of_another_user_is_an_error(account: Account) -> None:
         account.find("gone", SOMEBODY)
     assert str(caught.value) == (
         "token gone was made as somebody@example.org, but the credential from the environment variable AIVEN_TOKEN"
-        " belongs to me@example.org, who cannot see it; nothing was changed. Use a credential of somebody@example.org"
+        " belongs to me@example.org, who cannot see it; it was left alone. Use a credential of somebody@example.org"
     )
 
 

@@ -100,7 +100,8 @@ def test_every_mismatch_is_told() -> None:
         "full_token": "9zQ/" + FULL_TOKEN,
     }
     found = token(max_age_seconds=600, extend_when_used=False, ip_allowlist=("192.0.2.0/24",))
-    life = f"token {PREFIX} has {{}} for life: leave it out now, and set it in a later `up`"
+    advice = "leave it out to adopt the token; set later, it makes a new one and revokes this one"
+    life = f"token {PREFIX} has {{}} for life: {advice}"
     assert list(find_mismatches(found, declared)) == [
         ("full_token", f"is not the secret of token {PREFIX}: it does not begin with that"),
         ("max_age_seconds", life.format(600)),
@@ -119,72 +120,74 @@ def test_mismatch_shows_no_secret(secret: str) -> None:
     assert secret[:8] not in reason
 
 
-def test_adoption_is_done_where_it_was_recorded_as_declared() -> None:
-    """A resource whose recorded and declared prefix are the same has adopted its token earlier."""
-    adoptions = Adoptions()
-    assert not adoptions.is_done(PREFIX)
-    adoptions.met(PREFIX, PREFIX)
-    assert adoptions.is_done(PREFIX)
-    assert not adoptions.is_done("9zQ/hhKe01Lm")
-
-
-@pytest.mark.parametrize(
-    ("recorded", "declared"), [(None, None), (None, PREFIX), (PREFIX, None), (PREFIX, PREFIX[:4]), (PREFIX[:4], PREFIX)]
-)
-def test_changed_prefix_is_yet_to_be_adopted(recorded: str | None, declared: str | None) -> None:
-    """A prefix that was introduced, changed or taken away is not known to be adopted."""
-    adoptions = Adoptions()
-    adoptions.met(recorded, declared)
-    assert not any(adoptions.is_done(text) for text in (PREFIX, PREFIX[:4]))
-
-
-def test_adopted_token_is_held_until_it_is_let_go() -> None:
-    """A token that a resource holds is not to be revoked as another's, until the resource gets a new one."""
+def test_token_that_a_resource_holds_is_held_and_not_free() -> None:
+    """A token is held from the moment that a resource is known to go on with it."""
     adoptions = Adoptions()
     assert not adoptions.is_held(PREFIX)
-    adoptions.hold(FULL_TOKEN, PREFIX)
+    adoptions.check_free(PREFIX)
+    adoptions.hold(PREFIX)
     assert adoptions.is_held(PREFIX)
-    assert not adoptions.is_held(FULL_TOKEN)
-    adoptions.let_go("another")
-    assert adoptions.is_held(PREFIX)
-    adoptions.let_go(FULL_TOKEN)
-    assert not adoptions.is_held(PREFIX)
-    adoptions.let_go(FULL_TOKEN)
+    assert not adoptions.is_held("9zQ/hhKe01Lm")
+    with pytest.raises(AdoptionError, match="is held by another resource of this stack already"):
+        adoptions.check_free(PREFIX)
 
 
-def test_token_that_two_hold_is_held_while_one_does() -> None:
-    """Letting go of one hold leaves the other."""
+def test_token_that_is_being_adopted_is_neither_free_nor_held() -> None:
+    """Between the beginning and the end of an adoption nobody may adopt the token, and nobody may revoke it."""
     adoptions = Adoptions()
-    adoptions.hold(PREFIX, PREFIX)
-    adoptions.hold(PREFIX[:4], PREFIX)
-    adoptions.let_go(PREFIX)
+    adoptions.take(PREFIX)
+    with pytest.raises(AdoptionError, match="is held by another resource"):
+        adoptions.take(PREFIX)
+    with pytest.raises(AdoptionError, match="was left alone: the resource that was to adopt it failed"):
+        adoptions.is_held(PREFIX)
+    adoptions.hold(PREFIX)
     assert adoptions.is_held(PREFIX)
 
 
-def test_held_token_is_not_taken_by_another() -> None:
-    """Two resources cannot adopt one token, however each of them names it, until the first lets it go."""
+def test_rotation_is_begun_once_for_each_that_was_decided() -> None:
+    """As many new resources get a new token instead of the adopted one as were found to be due."""
     adoptions = Adoptions()
-    adoptions.take(PREFIX, PREFIX)
-    assert adoptions.is_held(PREFIX)
-    with pytest.raises(AdoptionError, match="is adopted by another resource of this stack already"):
-        adoptions.take(FULL_TOKEN, PREFIX)
-    adoptions.take("9zQ/hhKe01Lm", "9zQ/hhKe01Lm")
-    adoptions.let_go(PREFIX)
-    adoptions.take(FULL_TOKEN, PREFIX)
-    assert adoptions.is_held(PREFIX)
+    assert not adoptions.is_rotating(PREFIX)
+    assert not adoptions.begin_rotation(PREFIX)
+    adoptions.rotate(PREFIX)
+    assert adoptions.is_rotating(PREFIX)
+    assert not adoptions.is_rotating(FULL_TOKEN)
+    assert adoptions.begin_rotation(PREFIX)
+    assert not adoptions.is_rotating(PREFIX)
+    assert not adoptions.begin_rotation(PREFIX)
+
+
+@pytest.mark.parametrize("decided", [0, 1])
+def test_revoked_token_is_not_adopted_again(decided: int) -> None:
+    """What follows the deletion of an adopted token gets a new one, whether or not that was decided before."""
+    adoptions = Adoptions()
+    for _ in range(decided):
+        adoptions.rotate(PREFIX)
+    adoptions.revoked(PREFIX)
+    assert adoptions.begin_rotation(PREFIX)
+    assert not adoptions.begin_rotation(PREFIX)
 
 
 def test_one_of_many_threads_takes_a_token() -> None:
     """Resources are created at the same time: only one of those that name a token gets it."""
     adoptions, start = Adoptions(), threading.Barrier(8)
 
-    def take(number: int) -> bool:
+    def take(_: int) -> bool:
         start.wait()
         try:
-            adoptions.take(FULL_TOKEN[: 12 + number], PREFIX)
+            adoptions.take(PREFIX)
         except AdoptionError:
             return False
         return True
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(take, range(8))) == 1
+
+
+def test_window_must_fit_into_the_life_of_the_token() -> None:
+    """A window as long as the token's age would never open, or open at once."""
+    found = token(max_age_seconds=3600)
+    (fault,) = find_mismatches(found, {"early_rotation_window_seconds": 3600.0})
+    assert fault == ("early_rotation_window_seconds", f"must be less than the age of token {PREFIX}, 3600")
+    assert not list(find_mismatches(found, {"early_rotation_window_seconds": 3599.0}))
+    assert not list(find_mismatches(token(), {"early_rotation_window_seconds": 3600.0}))

@@ -140,11 +140,11 @@ def test_a_pulumi_on_path_is_taken(machine: Machine) -> None:
 
 
 def test_what_is_in_place_is_left_alone(machine: Machine) -> None:
-    """With four working programs in the folder, a second run says and does nothing, even with the folder on PATH."""
+    """With four working programs in the folder, a second run does nothing, even with the folder on PATH."""
     machine.has_pulumi("echo v3.200.0")
     machine.get()
     machine.env["PATH"] = f"{machine.target}:{machine.bin}"
-    assert machine.get() == (0, "")
+    assert machine.get() == (0, f"engine: Pulumi is in {machine.target}\n")
 
 
 @pytest.mark.parametrize(
@@ -274,6 +274,27 @@ def test_an_interrupted_build_leaves_nothing_behind(machine: Machine, signum: in
 
     (machine.root / "seconds").unlink()
     assert machine.get()[0] == 0
+
+
+def test_an_interrupt_while_a_child_starts_is_not_missed() -> None:
+    """A signal that comes when the child runs already, and is not yet waited for, ends it all the same."""
+    program = f"""
+import os, runpy, signal, threading
+get = runpy.run_path({str(GET)!r})
+for signum in get["SIGNALS"]:
+    signal.signal(signum, get["_interrupt"])
+start = threading.Thread.start
+def interrupted_start(thread):
+    os.kill(os.getpid(), signal.SIGTERM)
+    start(thread)
+threading.Thread.start = interrupted_start
+try:
+    get["_run"](["sleep", "60"], "sleeping")
+except get["_Interrupted"] as stop:
+    raise SystemExit(stop.status)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=20)
+    assert (ran.returncode, ran.stderr) == (143, "")
 
 
 def test_a_killed_build_is_cleared_away(machine: Machine) -> None:

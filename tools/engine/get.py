@@ -71,6 +71,7 @@ def _get(target: Path) -> int:
     official, built = (store / f"{version}-{kind}-{_platform()}" for kind in ("official", _digest(*PINS)))
     kept = (official / "bin", built)
     if _in_place(target, store, kept):
+        _say(f"Pulumi is in {target}")
         return 0
     tried: list[str] = []
     with _noting(tried, "not from PATH"):
@@ -289,37 +290,42 @@ def _run(
     """
     lines: list[str] = []
     began = time.monotonic()
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as child:
-        reader = threading.Thread(target=_collect, args=(child, lines))
-        reader.start()
-        try:
-            while True:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(min(TICK, limit))
-                    break
-                lasted = time.monotonic() - began
-                if lasted >= limit:
-                    raise _NoWayError(f"nothing came of it in {_span(limit)}")
-                _say(f"{doing}: {_span(lasted)}{_progress(lines)}", lasting=False)
-        finally:
+    child = reader = None
+    try:
+        with _uninterrupted():  # until the `finally` below knows what to end
+            child = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            reader = threading.Thread(target=_collect, args=(child, lines))
+            reader.start()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(min(TICK, limit))
+                break
+            lasted = time.monotonic() - began
+            if lasted >= limit:
+                raise _NoWayError(f"nothing came of it in {_span(limit)}")
+            _say(f"{doing}: {_span(lasted)}{_progress(lines)}", lasting=False)
+    finally:
+        if child is not None:
             _end(child)
+        if reader is not None:
             reader.join()
     return child.returncode, lines
 
 
 def _collect(child: subprocess.Popen[str], lines: list[str]) -> None:
-    for line in child.stdout or ():
-        lines.append(line.rstrip())  # noqa: PERF401 - one at a time: they are counted meanwhile
+    with child.stdout or contextlib.nullcontext(()) as output:
+        for line in output:
+            lines.append(line.rstrip())  # noqa: PERF401 - one at a time: they are counted meanwhile
 
 
 def _end(child: subprocess.Popen[str]) -> None:
@@ -365,6 +371,20 @@ def _interrupt(signum: int, _frame: FrameType | None) -> NoReturn:
     for each in SIGNALS:  # once is enough: what follows is the cleaning up
         signal.signal(each, signal.SIG_IGN)
     raise _Interrupted(signum)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put an interrupt off to the end of this."""
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda signum, _frame: came.append(signum)) for each in SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if came:
+        _interrupt(came[0], None)
 
 
 if __name__ == "__main__":
