@@ -90,6 +90,15 @@ class Account:
             self.confirm(token_prefix, made_as)
         self._write(token_prefix, None)
 
+    def confirm(self, token_prefix: str, made_as: User | None) -> None:
+        """Make sure that it is the account of the user whom a token was made as. WrongAccountError: it is not."""
+        if made_as is not None and not self.owner().is_same_as(made_as):
+            raise WrongAccountError(
+                f"token {shown(token_prefix)} was made as {made_as.user}, but the credential from"
+                f" {self._credential.source} belongs to {self.owner().user}, who cannot see it; it was left alone."
+                f" Use a credential of {made_as.user}"
+            )
+
     def _listed(self) -> dict[str, TokenInfo]:
         with self._lock:
             if self._tokens is None:
@@ -114,12 +123,3 @@ class Account:
                 self._tokens.pop(token_prefix, None)
             else:
                 self._tokens[token_prefix] = token
-
-    def confirm(self, token_prefix: str, made_as: User | None) -> None:
-        """Make sure that it is the account of the user whom a token was made as. WrongAccountError: it is not."""
-        if made_as is not None and not self.owner().is_same_as(made_as):
-            raise WrongAccountError(
-                f"token {shown(token_prefix)} was made as {made_as.user}, but the credential from"
-                f" {self._credential.source} belongs to {self.owner().user}, who cannot see it; it was left alone."
-                f" Use a credential of {made_as.user}"
-            )

@@ -25,7 +25,7 @@ def main() -> None:
     help="SQLite file that keeps the account, made with mode 0600. Without it, the account is gone at the end.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1. By default any free one.")
-@click.option("--user", metavar="EMAIL", help="Whose first token is issued; a new user comes about.")
+@click.option("--user", metavar="EMAIL", help="Whose login the first token is; made if new.")
 @click.option("--quota", type=click.IntRange(0), help="How many valid tokens a user can make. By default any number.")
 @click.option(
     "--never-expire", is_flag=True, help="A token made without an age lives for ever, instead of for 30 days."

@@ -93,9 +93,8 @@ def _token_in(path: Path) -> str | None:
         why = error.strerror
     except (ValueError, RecursionError):
         why = "it is not JSON"
-    if (
-        why is not None
-    ):  # raised here, since a JSON error in its chain carries the whole document, and with it the token
+    # Raised out here: in its chain a JSON error would carry the whole document, and with it the token.
+    if why is not None:
         raise CredentialError(f"cannot read {path}: {why}; log in again with `avn user login`")
     token = content.get("auth_token") if isinstance(content, dict) else None
     if not isinstance(token, str):

@@ -232,9 +232,8 @@ def _open(path: Path | None) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # a killed process loses nothing; a power cut may cost the last change
+        # A killed process loses nothing; a power cut may cost the last change.
+        db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION_ID}; {_SCHEMA} COMMIT;")
     except BaseException:
         db.close()
