@@ -75,6 +75,10 @@ class Adoptions:
             self.check_free(token_prefix)
             self._taken.add(token_prefix)
 
+    def was_taken(self, token_prefix: str) -> bool:
+        """Whether a resource has adopted a token in this operation."""
+        return token_prefix in self._taken
+
     def check_free(self, token_prefix: str) -> None:
         """Make sure that no other resource holds a token. AdoptionError: one does."""
         if token_prefix in self._held | self._taken:

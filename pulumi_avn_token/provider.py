@@ -106,6 +106,10 @@ class AccessTokenProvider(ResourceProvider):
             if _news.get("adopt_prefix") is not None and not lifecycle.adopts_another(_olds, _news):
                 self.operation.adoptions.rotate(_news["adopt_prefix"])
             return DiffResult(changes=True, replaces=list(decision.properties))
+        if self.operation.adoptions.was_taken(_id):
+            self.operation.say(
+                "warning", f"token {shown(_id)} is held by two resources of this stack: remove one of them"
+            )
         self.operation.adoptions.hold(_id)
         return DiffResult(changes=isinstance(decision, lifecycle.Update))
 

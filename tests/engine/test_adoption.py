@@ -183,9 +183,22 @@ def test_a_token_that_the_stack_made_is_not_adopted_by_another_resource(project:
     """Neither is a token that another resource made: removing the one would revoke it under the other."""
     project.tokens(one='description="one"').up()
     prefix = project.state()["one"]["id"]
-    shown = project.tokens(one='description="one"', two=f'description="one", adopt_prefix="{prefix}"').up(fails=True)
-    assert f"token {prefix} is held by another resource of this stack already" in shown.output
+    adopts = f'description="one", adopt_prefix="{prefix}", opts=pulumi.ResourceOptions(depends_on=[one])'
+    shown = project.tokens(one='description="one"', two=adopts).up(fails=True).output
+    assert f"token {prefix} is held by another resource of this stack already" in shown
     project.tokens(one='description="one"').up()
+    assert observer.works(project.output("one"))
+
+
+def test_a_token_that_two_resources_hold_after_all_survives_one_of_them(project: Project, observer: Observer) -> None:
+    """Where the one that adopts comes first there is a warning, and removing it does not revoke the token."""
+    project.tokens(one='description="one"').up()
+    prefix = project.state()["one"]["id"]
+    after = 'description="one", opts=pulumi.ResourceOptions(depends_on=[two])'
+    shown = project.tokens(two=f'description="one", adopt_prefix="{prefix}"', one=after).up().output
+    assert f"warning: token {prefix} is held by two resources of this stack: remove one of them" in shown
+    shown = project.tokens(one='description="one"').up().output
+    assert f"token {prefix} stays valid: another resource of this stack holds it" in shown
     assert observer.works(project.output("one"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pulumi_avn_token.emulator import Emulator
 from tests.account import Observer
 from tests.engine.project import DAY, Project
@@ -146,6 +148,15 @@ def test_a_changed_window_never_makes_a_new_token_by_itself(
     assert project.output("ci") == before
     assert "1 replaced" in project.up().output
     assert not observer.works(before)
+
+
+def test_a_window_longer_than_the_life_that_the_service_gave_is_told(tmp_path: Path) -> None:
+    """Where the service's default age is shorter than the window, there is a warning and not a token at every `up`."""
+    with Emulator(default_max_age_seconds=3600) as emulator:
+        project = Project(tmp_path / "project", emulator)
+        shown = project.tokens(ci='description="CI", early_rotation_window_seconds=86400').up().output
+        assert "lives no longer than early_rotation_window_seconds=86400: set a shorter one" in shown
+        project.up("--expect-no-changes")
 
 
 def test_an_expired_token_is_replaced_without_a_refresh(
