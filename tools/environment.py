@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+PACKAGE = "pulumi_avn_token"
 OLDEST_PYTHON = (3, 10)
 
 
@@ -37,7 +38,7 @@ def main() -> int:
 def _fingerprint() -> str:
     """What the environment is made of: another Python, place, pin or entry point makes it anew."""
     project, _, _settings_of_tools = (ROOT / "pyproject.toml").read_text().partition("\n[tool.ruff")
-    parts = [sys.version, str(VENV), (ROOT / "requirements.txt").read_text(), project]
+    parts = [sys.version, str(VENV), (ROOT / "requirements.txt").read_text(), project, Path(__file__).read_text()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -59,6 +60,11 @@ def _install() -> int:
         status = subprocess.run(step, check=False).returncode
         if status != 0:
             return _fail("pip could not install the packages (its words are above); run the same command again")
+    # Pulumi looks for this file beside the metadata, and an editable package is elsewhere. Without it, the engine would
+    # look on the internet for a plugin of this package's name, at every command.
+    (site,) = VENV.glob("lib/python*/site-packages")
+    (site / PACKAGE).mkdir()
+    shutil.copy(ROOT / PACKAGE / "pulumi-plugin.json", site / PACKAGE)
     return 0
 
 

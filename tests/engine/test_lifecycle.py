@@ -63,6 +63,14 @@ def test_an_unchanged_up_makes_no_request(project: Project, observer: Observer, 
     assert observer.provider_requests() == []
 
 
+def test_the_engine_looks_for_no_plugin_of_this_name(project: Project) -> None:
+    """`pulumi-avn-token` sounds like a package with a plugin: it says that it has none, or each command would seek one."""
+    shown = project.tokens(ci='description="CI"').up("-v=5", "--logtostderr").output
+    assert "AccessToken" in shown
+    assert "avn-token-v" not in shown
+    assert "downloading" not in shown
+
+
 def test_a_preview_changes_nothing(project: Project, observer: Observer, emulator: Emulator) -> None:
     """A preview of creations and updates makes no request; that of a replacement asks whose account it is."""
     shown = project.tokens(ci='description="CI"').preview().output
