@@ -64,7 +64,7 @@ def test_an_unchanged_up_makes_no_request(project: Project, observer: Observer, 
 
 
 def test_the_engine_looks_for_no_plugin_of_this_name(project: Project) -> None:
-    """`pulumi-avn-token` sounds like a package with a plugin: it says that it has none, or each command would seek one."""
+    """`pulumi-avn-token` sounds like a package with a plugin, which would be sought at each command: it has none."""
     shown = project.tokens(ci='description="CI"').up("-v=5", "--logtostderr").output
     assert "AccessToken" in shown
     assert "avn-token-v" not in shown
