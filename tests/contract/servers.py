@@ -23,6 +23,7 @@ import pytest
 from pulumi_avn_token.client import Client
 from pulumi_avn_token.credentials import Credential
 from pulumi_avn_token.errors import ApiError
+from pulumi_avn_token.model import TokenSpec
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -365,3 +366,9 @@ def _texts(error: BaseException) -> list[str]:
             texts += [str(current), repr(current), repr(current.args)]
             due += [current.__cause__, current.__context__]
     return texts
+
+
+SPEC = TokenSpec(description="CI deploys")
+ME = {"user": {"user": "somebody@example.org", "user_id": "u1"}}
+EVERYTHING = said({**token_object(), **ME, "tokens": [], "full_token": ISSUED})
+"""An answer that fits every call."""

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any
@@ -28,6 +28,8 @@ from tests.contract.servers import (
     CREDENTIAL,
     DROPPED,
     ISSUED,
+    ME,
+    SPEC,
     Clients,
     Server,
     cut,
@@ -40,8 +42,6 @@ from tests.contract.servers import (
     token_object,
 )
 
-SPEC = TokenSpec(description="CI deploys")
-ME = {"user": {"user": "somebody@example.org", "user_id": "u1"}}
 ODD: list[tuple[str, Any]] = [
     ("create_time", "yesterday"),
     ("create_time", ""),
@@ -68,13 +68,6 @@ ODD: list[tuple[str, Any]] = [
     ("scopes", [None]),
 ]
 """Fields of a token object with what does not belong there."""
-
-
-@pytest.fixture
-def clients() -> Iterator[Clients]:
-    """Clients that never really wait."""
-    with Clients() as clients:
-        yield clients
 
 
 @pytest.fixture

@@ -24,13 +24,15 @@ from pulumi_avn_token.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from pulumi_avn_token.model import TokenSpec
 from tests.account import Observer
 from tests.contract.servers import (
     CREDENTIAL,
     DROPPED,
+    EVERYTHING,
     ISSUED,
+    ME,
     SOURCE,
+    SPEC,
     Answer,
     Clients,
     Server,
@@ -46,11 +48,7 @@ from tests.contract.servers import (
     token_object,
 )
 
-SPEC = TokenSpec(description="CI deploys")
 PREFIX = "a+b/c"
-ME = {"user": {"user": "somebody@example.org", "user_id": "u1"}}
-EVERYTHING = said({**token_object(), **ME, "tokens": [], "full_token": ISSUED})
-"""Fits every call."""
 CALLS: dict[str, Callable[[Client], object]] = {
     "create": lambda client: client.create(SPEC),
     "expire_tokens": lambda client: client.expire_tokens(),
@@ -81,13 +79,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def clients() -> Iterator[Clients]:
-    """Clients that never really wait."""
-    with Clients() as clients:
-        yield clients
 
 
 def refused(clients: Clients, kind: type[ApiError], answer: Answer, name: str) -> str:

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -30,14 +30,16 @@ from pulumi_avn_token.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from pulumi_avn_token.model import TokenSpec
 from pulumi_avn_token.retry import BACKOFF_SECONDS, JITTER_SECONDS, LONGEST_WAIT_SECONDS, TRIES_AGAIN
 from tests.account import Observer
 from tests.contract.servers import (
     CREDENTIAL,
     DROPPED,
+    EVERYTHING,
     ISSUED,
+    ME,
     SILENT,
+    SPEC,
     Answer,
     Clients,
     ConnectProxy,
@@ -56,10 +58,6 @@ from tests.contract.servers import (
     token_object,
 )
 
-SPEC = TokenSpec(description="CI deploys")
-ME = {"user": {"user": "somebody@example.org", "user_id": "u1"}}
-EVERYTHING = said({**token_object(), **ME, "tokens": [], "full_token": ISSUED})
-"""Fits every call."""
 CALLS: dict[str, Callable[[Client], object]] = {
     "create": lambda client: client.create(SPEC),
     "expire_tokens": lambda client: client.expire_tokens(),
@@ -86,13 +84,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.lower().endswith("_proxy") or name in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture
-def clients() -> Iterator[Clients]:
-    """Clients that never really wait."""
-    with Clients() as clients:
-        yield clients
 
 
 def _certificate(folder: Path) -> Path:
