@@ -18,7 +18,8 @@ SETTINGS = ("max_age_seconds", "extend_when_used", "ip_allowlist", "scopes")
 DECLARED = "__declared"
 """The output that records the settings as they were declared, beside what the service made of them."""
 
-_UPDATED = ("description", "early_rotation_window_seconds", "rotation_triggers", "adopt_prefix")
+RECORDED_ARGUMENTS = ("early_rotation_window_seconds", "rotation_triggers", "adopt_prefix")
+"""The arguments that only the state knows."""
 
 GONE = "__gone"
 """The output that records why a token is missing from the account, where its resource outlives it."""
@@ -62,7 +63,9 @@ def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> D
     due = why_due(olds, news, now)
     if changed or due:
         return Replace(changed or ("expiry_time",), due)
-    if any(olds.get(name) != news.get(name) for name in _UPDATED) or known_secret(olds, news) != olds.get("full_token"):
+    if known_secret(olds, news) != olds.get("full_token"):
+        return Update()
+    if any(olds.get(name) != news.get(name) for name in ("description", *RECORDED_ARGUMENTS)):
         return Update()
     return Keep()
 

@@ -43,9 +43,6 @@ SHOWN_BY_THE_ACCOUNT = (
 )
 """The outputs that are as the account shows them."""
 
-RECORDED_ARGUMENTS = ("early_rotation_window_seconds", "rotation_triggers", "adopt_prefix")
-"""The arguments that only the state knows."""
-
 OWNER = "__owner"
 """The output that records the Aiven user whom the token was made as."""
 
@@ -233,12 +230,12 @@ def _shown(token: TokenInfo) -> dict[str, Any]:
 
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: arguments.get(name) for name in RECORDED_ARGUMENTS}
+    return {name: arguments.get(name) for name in lifecycle.RECORDED_ARGUMENTS}
 
 
 def _inputs(outs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs that recorded outputs came from."""
-    return {**outs[lifecycle.DECLARED], **{name: outs[name] for name in RECORDED_ARGUMENTS if name in outs}}
+    return {**outs[lifecycle.DECLARED], **{name: outs[name] for name in lifecycle.RECORDED_ARGUMENTS if name in outs}}
 
 
 def _owner(outs: Mapping[str, Any]) -> User | None:
