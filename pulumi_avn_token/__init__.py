@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pulumi_avn_token.errors import AvnTokenError
-    from pulumi_avn_token.resources import AccessToken, access_tokens_from_manifest
+    from pulumi_avn_token.resources import AccessToken, RotatingAccessToken, access_tokens_from_manifest
 
-__all__ = ["AccessToken", "AvnTokenError", "access_tokens_from_manifest"]
+__all__ = ["AccessToken", "AvnTokenError", "RotatingAccessToken", "access_tokens_from_manifest"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from pulumi_avn_token import marks
 from pulumi_avn_token.errors import (
+    AnswerLostError,
     ApiError,
+    ServerError,
     TokenInUseError,
     TokenNotFoundError,
     UnexpectedAnswerError,
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
 
 _Answer = TypeVar("_Answer")
+
+_FOUND_LATER = "a token may have been made: run `pulumi up` again, which finds and revokes it"
 
 
 class Account:
@@ -45,6 +52,11 @@ class Account:
                 self._owner = self._once(self._client.me)
             return self._owner
 
+    @property
+    def clock_skew(self) -> timedelta:
+        """How far the service's clock is ahead of the machine's, as far as is known."""
+        return self._client.clock_skew
+
     def tokens(self) -> Iterable[TokenInfo]:
         """Every valid token."""
         return tuple(self._listed().values())
@@ -62,6 +74,34 @@ class Account:
         self._write(issued.info.token_prefix, issued.info)
         return issued
 
+    def issue(self, spec: TokenSpec, mark: str, held: Collection[str | None]) -> IssuedToken:
+        """Make a token under a mark. Where the answer is lost, what was made is revoked, and it is tried once more.
+
+        held: the prefixes of the tokens with that mark that are not to be revoked.
+        """
+        spec = replace(spec, description=marks.marked(spec.description, mark))
+        try:
+            issued = self._client.create(spec, if_lost=_FOUND_LATER)
+        except (AnswerLostError, ServerError, UnexpectedAnswerError) as error:
+            try:
+                for stray in marks.find_strays(self._client.list_tokens(), mark, held):
+                    self._client.revoke(stray)
+            except ApiError:
+                raise error from None
+            issued = self._client.create(spec, if_lost=_FOUND_LATER)
+        self._write(issued.info.token_prefix, issued.info)
+        return issued
+
+    def introduce(self, issued: IssuedToken, description: str, mark: str, made_as: User | None) -> TokenInfo:
+        """Give a token that was made under a mark its own description, by its own authority if it has any."""
+        prefix = issued.info.token_prefix
+        try:
+            token = replace(self._client.introduce(issued, description, mark), currently_active=False)
+        except ApiError:  # its scopes or addresses may not allow it
+            return self.update(prefix, description, made_as)
+        self._write(prefix, token)
+        return token
+
     def update(self, token_prefix: str, description: str, made_as: User | None) -> TokenInfo:
         """Set a token's description."""
         try:
@@ -74,13 +114,8 @@ class Account:
 
     def revoke(self, token_prefix: str, made_as: User | None) -> None:
         """Revoke a token, unless it is the one in use; one that is already gone is no error."""
+        self.check_not_in_use(token_prefix)
         token = self._listed().get(token_prefix)
-        if self._credential.token.startswith(token_prefix) or (token is not None and token.currently_active):
-            raise TokenInUseError(
-                f"token {shown(token_prefix)} is the one that Pulumi is using right now, so it was not revoked. Set"
-                " AIVEN_TOKEN to another token of this account and run the same command again (this one came from"
-                f" {self._credential.source})"
-            )
         try:
             self._client.revoke(token_prefix)
         except TokenNotFoundError as error:
@@ -89,6 +124,16 @@ class Account:
                 raise UnexpectedAnswerError(f"{error}; but the account lists it, so it is still valid") from None
             self.confirm(token_prefix, made_as)
         self._write(token_prefix, None)
+
+    def check_not_in_use(self, token_prefix: str) -> None:
+        """Make sure that a token to be revoked is not the one in use. TokenInUseError: it is."""
+        token = self._listed().get(token_prefix)
+        if self._credential.token.startswith(token_prefix) or (token is not None and token.currently_active):
+            raise TokenInUseError(
+                f"token {shown(token_prefix)} is the one that Pulumi is using right now, so it was not revoked. Set"
+                " AIVEN_TOKEN to another token of this account and run the same command again (this one came from"
+                f" {self._credential.source})"
+            )
 
     def confirm(self, token_prefix: str, made_as: User | None) -> None:
         """Make sure that it is the account of the user whom a token was made as. WrongAccountError: it is not."""

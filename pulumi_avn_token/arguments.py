@@ -23,15 +23,38 @@ def find_faults(arguments: Mapping[str, Any], unknown: Collection[str] = ()) -> 
     `arguments` holds those that are given and known; `unknown` names those that are given but not known before other
     resources are made. What is unknown passes until it is known.
     """
-    faults = []
-    if arguments.get("description") is None and "description" not in unknown:
-        faults.append(("description", "is missing"))
-    for name, faults_of in _CHECKS.items():
-        if arguments.get(name) is not None:
-            faults += [(name, fault) for fault in faults_of(arguments[name])]
+    faults = _faults_of_each(_CHECKS, ("description",), arguments, unknown)
     wrong = {name for name, _ in faults}
     sound = {name: value for name, value in arguments.items() if value is not None and name not in wrong}
     return [*faults, *_window_faults(sound, {*unknown, *wrong}), *_adoption_faults(sound, {*unknown, *wrong})]
+
+
+def find_faults_of_series(arguments: Mapping[str, Any], unknown: Collection[str] = ()) -> list[Fault]:
+    """All that is wrong with the arguments of a `RotatingAccessToken`, given as to `find_faults`."""
+    required = ("description", "max_age_seconds", "early_rotation_window_seconds")
+    faults = _faults_of_each(_CHECKS_OF_SERIES, required, arguments, unknown)
+    wrong = {name for name, _ in faults}
+    sound = {name: value for name, value in arguments.items() if value is not None and name not in wrong}
+    return [*faults, *_window_faults(sound, {*unknown, *wrong}), *_overlap_faults(sound)]
+
+
+def _faults_of_each(
+    checks: Mapping[str, Callable[[Any], Iterator[str]]],
+    required: Collection[str],
+    arguments: Mapping[str, Any],
+    unknown: Collection[str],
+) -> list[Fault]:
+    faults = [(name, "is missing") for name in required if arguments.get(name) is None and name not in unknown]
+    for name, faults_of in checks.items():
+        if arguments.get(name) is not None:
+            faults += [(name, fault) for fault in faults_of(arguments[name])]
+    return faults
+
+
+def _overlap_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:
+    overlap, window = arguments.get("overlap_seconds"), arguments.get("early_rotation_window_seconds")
+    if overlap is not None and window is not None and overlap > window:
+        yield "overlap_seconds", f"must be at most early_rotation_window_seconds ({window:.0f}), not {overlap:.0f}"
 
 
 def _window_faults(arguments: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
@@ -53,6 +76,14 @@ def _adoption_faults(arguments: Mapping[str, Any], unknown: Collection[str]) -> 
         yield "full_token", "is the secret of the token to adopt: it needs adopt_prefix beside it"
     elif not secret.startswith(adopted) or (len(adopted) > LONGEST_PREFIX and secret != adopted):
         yield "full_token", "is not the secret of the token to adopt: it does not begin with adopt_prefix"
+
+
+def _one_of(*values: str) -> Callable[[Any], Iterator[str]]:
+    def faults_of(value: Any) -> Iterator[str]:
+        if value not in values:
+            yield f"must be one of {', '.join(values)}"
+
+    return faults_of
 
 
 def _text(longest: int | None = None) -> Callable[[Any], Iterator[str]]:
@@ -125,7 +156,7 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), f"a {type(value).__name__}")
 
 
-_CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
+_CHECKS_OF_BOTH: dict[str, Callable[[Any], Iterator[str]]] = {
     "description": _text(MAX_DESCRIPTION_LENGTH),
     "max_age_seconds": _seconds(MIN_AGE_SECONDS, MAX_AGE_SECONDS),
     "extend_when_used": _flag,
@@ -133,6 +164,11 @@ _CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "scopes": _strings,
     "early_rotation_window_seconds": _seconds(1, MAX_AGE_SECONDS - 1),
     "rotation_triggers": _triggers,
-    "adopt_prefix": _text(),
-    "full_token": _text(),
+}
+_CHECKS = {**_CHECKS_OF_BOTH, "adopt_prefix": _text(), "full_token": _text()}
+_CHECKS_OF_SERIES = {
+    **_CHECKS_OF_BOTH,
+    "overlap_seconds": _seconds(0, MAX_AGE_SECONDS - 1),
+    "retire_previous": _one_of("when_idle", "after_overlap"),
+    "revocation_triggers": _triggers,
 }

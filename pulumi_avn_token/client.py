@@ -10,6 +10,8 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
@@ -22,6 +24,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError
 from urllib3.exceptions import SSLError as UntrustedError
 
+from pulumi_avn_token import marks
 from pulumi_avn_token.errors import (
     AnswerLostError,
     ApiError,
@@ -48,6 +51,9 @@ from pulumi_avn_token.retry import BACKOFF_SECONDS, REPEATABLE, TRIES_AGAIN, ret
 
 if TYPE_CHECKING:
     from pulumi_avn_token.credentials import Credential
+
+CLOCK_TOLERANCE = timedelta(seconds=1.5)
+"""An answer's Date tells whole seconds, and was on its way for a while."""
 
 CONNECT_TIMEOUT_SECONDS = 10
 READ_TIMEOUT_SECONDS = 60
@@ -93,16 +99,28 @@ _TOKEN_PATH = "/access_token/"  # noqa: S105 - a path
 class Client:
     """The calls of the token API for one credential, over connections that all threads share.
 
-    `sleep` waits between two tries, in seconds. Every method raises an `ApiError`.
+    `sleep` waits between two tries, in seconds; `now` is the machine's clock. Every method raises an `ApiError`.
     """
 
-    def __init__(self, credential: Credential, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        credential: Credential,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
         self._credential = credential
         self._sleep = sleep
+        self._now = now
         self._session = _session(credential, sleep)
+        self.clock_skew = timedelta()
+        """How far the service's clock is ahead of the machine's, as the last answer showed; 0 before there was one."""
 
-    def create(self, spec: TokenSpec) -> IssuedToken:
-        """Make a token; one request, repeated only where it provably was not processed."""
+    def create(self, spec: TokenSpec, *, if_lost: str = _MAYBE_MADE) -> IssuedToken:
+        """Make a token; one request, repeated only where it provably was not processed.
+
+        if_lost: what to do where it may have been processed, for the error's end.
+        """
         call = "creating a token"
         body: dict[str, Any] = {
             "description": spec.description,
@@ -118,7 +136,7 @@ class Client:
             if not isinstance(full_token, str) or not full_token:
                 raise self._unexpected(call, "it holds no full_token")
         except (AnswerLostError, ServerError, UnexpectedAnswerError) as error:
-            raise type(error)(f"{error}; {_MAYBE_MADE}") from None
+            raise type(error)(f"{error}; {if_lost}") from None
         made = {"description": spec.description, **answer}
         if not isinstance(made.get("token_prefix"), str) or not made["token_prefix"]:
             made["token_prefix"] = full_token[:PREFIX_LENGTH]
@@ -136,6 +154,18 @@ class Client:
         """Set a token's description. TokenNotFoundError: no valid token has that prefix."""
         call = f"updating token {shown(token_prefix)}"
         return self._token(self._call("PUT", _token_path(token_prefix), call, {"description": description}), call)
+
+    def introduce(self, issued: IssuedToken, description: str, mark: str) -> TokenInfo:
+        """Set a new token's description by its own authority, with a mark in the User-Agent that its last use shows."""
+        prefix = issued.info.token_prefix
+        call = f"updating token {shown(prefix)} as itself"
+        identity = {
+            "auth": _Authorization(issued.full_token),
+            "headers": {"User-Agent": marks.user_agent(_product(), mark)},
+        }
+        return self._token(
+            self._call("PUT", _token_path(prefix), call, {"description": description}, identity=identity), call
+        )
 
     def revoke(self, token_prefix: str) -> None:
         """Revoke a token. TokenNotFoundError: no valid token has that prefix."""
@@ -158,11 +188,19 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def _call(self, method: str, path: str, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        call: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        identity: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         url = f"{self._credential.url}/v1{path}"
         failure = None
         try:
-            response = self._answered(method, url, body)
+            response = self._answered(method, url, body, identity or {})
         except (OSError, HTTPError) as error:
             failure = self._not_answered(error, call)
         if failure is not None:  # raised here: in its chain those exceptions carry the request with its headers
@@ -176,9 +214,20 @@ class Client:
             raise self._unexpected(call, "it is not JSON; is a proxy between, or AIVEN_WEB_URL another service's?")
         if answer.get("error") and not answer.get("full_token"):
             raise ServerError(f"{call} failed: Aiven answered with an error: {self._words(answer.get('message'))}")
+        self._note_clock(response.headers.get("Date"))
         return answer
 
-    def _answered(self, method: str, url: str, body: Mapping[str, Any] | None) -> requests.Response:
+    def _note_clock(self, date: str | None) -> None:
+        """Take over the service's clock where it differs from the machine's by more than the header leaves open."""
+        try:
+            skew = parsedate_to_datetime(date or "") + timedelta(seconds=0.5) - self._now()
+        except (TypeError, ValueError):
+            return
+        self.clock_skew = skew if abs(skew) > CLOCK_TOLERANCE else timedelta()
+
+    def _answered(
+        self, method: str, url: str, body: Mapping[str, Any] | None, identity: Mapping[str, Any]
+    ) -> requests.Response:
         tries_left = TRIES_AGAIN if method in REPEATABLE else 0
         while True:
             try:
@@ -189,6 +238,7 @@ class Client:
                     timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
                     verify=self._credential.ca_bundle,  # given here, since REQUESTS_CA_BUNDLE would replace a session's
                     allow_redirects=False,
+                    **identity,
                 )
             except requests.exceptions.ChunkedEncodingError:  # an answer that breaks off is past urllib3's retries
                 if not tries_left:
@@ -273,10 +323,14 @@ class _Authorization(AuthBase):
         return request
 
 
+def _product() -> str:
+    return f"pulumi-avn-token/{version('pulumi-avn-token')}"
+
+
 def _session(credential: Credential, sleep: Callable[[float], None]) -> requests.Session:
     session = requests.Session()
     session.auth = _Authorization(credential.token)
-    session.headers["User-Agent"] = f"pulumi-avn-token/{version('pulumi-avn-token')}"
+    session.headers["User-Agent"] = _product()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     if credential.url.startswith("http:"):
         session.trust_env = False  # plain http stays on this machine: no proxy of the environment may carry it off

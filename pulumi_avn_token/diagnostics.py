@@ -15,11 +15,14 @@ _SEVERITIES = {"info": engine_pb2.INFO, "warning": engine_pb2.WARNING}
 _ENGINE_TIMEOUT_SECONDS = 5
 
 
-def say(severity: Severity, message: str) -> None:
-    """Show a message under *Diagnostics* of the running `pulumi` command; without one, on standard error."""
+def say(severity: Severity, message: str, urn: str = "") -> None:
+    """Show a message under *Diagnostics* of the running `pulumi` command; without one, on standard error.
+
+    urn: the resource that it is about; empty: the stack.
+    """
     address = _engine_address()
     if address is not None:
-        request = engine_pb2.LogRequest(severity=_SEVERITIES[severity], message=message)
+        request = engine_pb2.LogRequest(severity=_SEVERITIES[severity], message=message, urn=urn)
         try:
             with grpc.insecure_channel(address) as channel:
                 engine_pb2_grpc.EngineStub(channel).Log(request, timeout=_ENGINE_TIMEOUT_SECONDS)

@@ -10,7 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pulumi_avn_token.model import PREFIX_LENGTH, parse_time
+from pulumi_avn_token.model import PREFIX_LENGTH, TokenInfo, TokenSpec, parse_time
+
+SHOWN_BY_THE_ACCOUNT = (
+    "token_prefix",
+    "description",
+    "max_age_seconds",
+    "extend_when_used",
+    "ip_allowlist",
+    "scopes",
+    "create_time",
+    "expiry_time",
+    "last_used_time",
+    "last_ip",
+    "last_user_agent",
+)
+"""The outputs that are as the account shows them."""
 
 SETTINGS = ("max_age_seconds", "extend_when_used", "ip_allowlist", "scopes")
 """What a token is made with and keeps: a change needs a new token."""
@@ -25,6 +40,18 @@ GONE = "__gone"
 """The output that records why a token is missing from the account, where its resource outlives it."""
 
 Gone = Literal["expired", "revoked"]
+
+NEAR_EXPIRY = timedelta(days=3)
+"""Where nothing rotates a token, its end is told so long ahead, or a tenth of its life if that is shorter."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """What the clock, or the account, asks a new token for."""
+
+    reason: Literal["expired", "revoked", "window"]
+    why: str
+    """The same for people."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +83,13 @@ def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> D
     An input that is not known yet counts as changed.
     """
     changed = changed_settings(olds, news)
-    if _other_values(olds.get("rotation_triggers"), news.get("rotation_triggers")):
+    if changed_values(olds.get("rotation_triggers"), news.get("rotation_triggers")) is not None:
         changed += ("rotation_triggers",)
     if adopts_another(olds, news):
         changed += ("adopt_prefix",)
-    due = why_due(olds, news, now)
+    due = find_due(olds, news, now)
     if changed or due:
-        return Replace(changed or ("expiry_time",), due)
+        return Replace(changed or ("expiry_time",), due.why if due else None)
     if known_secret(olds, news) != olds.get("full_token"):
         return Update()
     if any(olds.get(name) != news.get(name) for name in ("description", *RECORDED_ARGUMENTS)):
@@ -72,11 +99,11 @@ def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> D
 
 def changed_settings(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[str, ...]:
     """The settings that are declared otherwise than they were when the token was made, and than the token has them."""
-    declared = olds.get(DECLARED, olds)
+    made_with = olds.get(DECLARED, olds)
     return tuple(
         name
         for name in SETTINGS
-        if comparable(news.get(name)) not in (comparable(declared.get(name)), comparable(olds.get(name)))
+        if comparable(news.get(name)) not in (comparable(made_with.get(name)), comparable(olds.get(name)))
     )
 
 
@@ -85,6 +112,38 @@ def comparable(value: Any) -> Any:
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return sorted(set(value))
     return None if value is False else value
+
+
+def changed_values(old: Any, new: Any) -> str | None:
+    """The keys of a mapping of triggers that have another value. Introducing or removing it as a whole is no change."""
+    if old is None or new is None or old == new:
+        return None
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return "not known yet"
+    changed = {key for key in {*old, *new} if key not in old or key not in new or old[key] != new[key]}
+    return ", ".join(sorted(changed))
+
+
+def spec(arguments: Mapping[str, Any]) -> TokenSpec:
+    """The token that arguments ask for."""
+    age = arguments.get("max_age_seconds")
+    return TokenSpec(
+        description=arguments["description"],
+        max_age_seconds=None if age is None else int(age),
+        extend_when_used=bool(arguments.get("extend_when_used")),
+        ip_allowlist=arguments.get("ip_allowlist"),
+        scopes=arguments.get("scopes"),
+    )
+
+
+def declared(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings among arguments, for the output `DECLARED`."""
+    return {name: arguments[name] for name in SETTINGS if arguments.get(name) is not None}
+
+
+def shown(token: TokenInfo) -> dict[str, Any]:
+    """The outputs that a token as the account shows it gives."""
+    return {name: getattr(token, name) for name in SHOWN_BY_THE_ACCOUNT}
 
 
 def adopts_another(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
@@ -111,28 +170,50 @@ def known_secret(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None
     return olds.get("full_token")
 
 
-def why_due(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> str | None:
-    """Why the clock, or the account, asks for a new token; None: it does not."""
+def find_due(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> Due | None:
+    """What the clock, or the account, asks a new token for; None: it does not."""
     expiry, window = expires(olds), news.get("early_rotation_window_seconds")
     if olds.get(GONE) == "revoked":
-        return "it was revoked outside of Pulumi"
+        return Due("revoked", "it was revoked outside of Pulumi")
     if olds.get(GONE) == "expired" or (expiry is not None and now >= expiry):
-        return f"it has expired ({olds.get('expiry_time')})"
+        return Due("expired", f"it has expired ({olds.get('expiry_time')})")
+    opening = opens(olds)
     # A changed window makes no token: it counts from the next time on.
-    if window is None or window != olds.get("early_rotation_window_seconds") or expiry is None:
+    if window != olds.get("early_rotation_window_seconds") or opening is None or now < opening:
         return None
-    if never_opens(olds) or now < expiry - timedelta(seconds=window):
-        return None
-    return f"it expires at {olds.get('expiry_time')}, within early_rotation_window_seconds={window:.0f}"
+    return Due("window", f"it expires at {olds.get('expiry_time')}, within early_rotation_window_seconds={window:.0f}")
 
 
-def never_opens(olds: Mapping[str, Any]) -> bool:
+def opens(olds: Mapping[str, Any]) -> datetime | None:
+    """When the recorded window opens; None: there is none, or the token never expires."""
+    expiry, window = expires(olds), olds.get("early_rotation_window_seconds")
+    if expiry is None or window is None:
+        return None
+    return expiry - (_life(olds, expiry) / 2 if is_window_too_long(olds) else timedelta(seconds=window))
+
+
+def is_window_too_long(olds: Mapping[str, Any]) -> bool:
     """Whether the recorded window is as long as the token's life, which the service made shorter than was declared.
 
-    Such a token is replaced when it expires: earlier, a new one would be due at every `up`.
+    Such a token is rotated halfway through its life: with the window as it is, a new one would be due at every `up`.
     """
     expiry, window = expires(olds), olds.get("early_rotation_window_seconds")
     return expiry is not None and window is not None and timedelta(seconds=window) >= _life(olds, expiry)
+
+
+def find_end(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> str | None:
+    """What to tell of a token that is about to expire without anything to rotate it before; None: it is not so."""
+    expiry, window = expires(olds), news.get("early_rotation_window_seconds")
+    if expiry is None or now < expiry - min(_life(olds, expiry) / 10, NEAR_EXPIRY):
+        return None
+    if window is None:
+        return (
+            f"expires at {olds['expiry_time']}, and nothing is going to rotate it: set early_rotation_window_seconds,"
+            " or change a value of rotation_triggers"
+        )
+    if window != olds.get("early_rotation_window_seconds"):
+        return f"expires at {olds['expiry_time']}: the changed window counts from the next `pulumi up` on, so run it"
+    return None
 
 
 def is_stale(olds: Mapping[str, Any]) -> bool:
@@ -158,11 +239,6 @@ def _life(olds: Mapping[str, Any], expiry: datetime) -> timedelta:
         return timedelta(seconds=age)
     made = olds.get("create_time")
     return expiry - parse_time(made) if made else timedelta.max
-
-
-def _other_values(old: Any, new: Any) -> bool:
-    """Whether a mapping of triggers has another value. Introducing or removing it as a whole asks for nothing."""
-    return old is not None and new is not None and old != new
 
 
 def _is_token(given: Any, olds: Mapping[str, Any]) -> bool:

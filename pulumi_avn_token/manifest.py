@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
-from pulumi_avn_token.arguments import find_faults
+from pulumi_avn_token.arguments import find_faults, find_faults_of_series
 from pulumi_avn_token.errors import ManifestError
 from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH
 
@@ -21,8 +21,16 @@ _Value = TypeVar("_Value")
 _SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
-    """Read a manifest: for each token, by name, the arguments of its `AccessToken`.
+class Declaration(NamedTuple):
+    """A token of the manifest, as its resource is to be declared."""
+
+    arguments: dict[str, Any]
+    is_series: bool
+    """Whether it is a `RotatingAccessToken`; else it is an `AccessToken`."""
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Declaration]:
+    """Read a manifest: the tokens by name.
 
     ManifestError: all that is wrong with it, each as `FILE:LINE:COLUMN: what`.
     """
@@ -65,13 +73,23 @@ class _Faults(Exception):  # noqa: N818 - several of them
         self.faults = faults
 
 
+class _Told(NamedTuple):
+    """What a token's entries say."""
+
+    arguments: dict[str, Any]
+    places: dict[str, tuple[str, yaml.Node]]
+    """The key and the place of each argument."""
+    unread: set[str]
+    """The arguments that are there, and cannot be read."""
+
+
 class _Reader:
     """Walks the tree of nodes, and goes on after a fault."""
 
     def __init__(self) -> None:
         self.faults: list[_Fault] = []
 
-    def manifest(self, root: yaml.Node | None) -> dict[str, dict[str, Any]]:
+    def manifest(self, root: yaml.Node | None) -> dict[str, Declaration]:
         entries = self._entries(root, "the manifest")
         for key, (key_node, _) in entries.items():
             if key != "tokens":
@@ -82,7 +100,7 @@ class _Reader:
         nodes = self._entries(entries["tokens"][1], "tokens")
         tokens = {name: self._token(f"tokens.{_cut(name)}", *node) for name, node in nodes.items()}
         adopters: dict[str, str] = {}
-        for name, arguments in tokens.items():
+        for name, (arguments, _) in tokens.items():
             if "adopt_prefix" not in arguments:
                 continue
             first = adopters.setdefault(arguments["adopt_prefix"], name)
@@ -91,31 +109,48 @@ class _Reader:
                 self.faults.append(_Fault(nodes[name][0], what))
         return tokens
 
-    def _token(self, where: str, name_node: yaml.Node, node: yaml.Node) -> dict[str, Any]:
-        arguments: dict[str, Any] = {}
-        places: dict[str, tuple[str, yaml.Node]] = {}
-        unread: set[str] = set()
-        for key, (key_node, value_node) in self._entries(node, where).items():
-            if key not in KEYS:
-                self.faults.append(_Fault(key_node, f"{where}: unknown key '{_cut(key)}'{_hint(key)}"))
-                continue
-            argument = KEYS[key].argument
-            if argument in places:
-                self.faults.append(_Fault(key_node, f"{where}: {key} says the same as {places[argument][0]}"))
-                continue
-            places[argument] = (key, value_node)
-            try:
-                arguments[argument] = KEYS[key].read(value_node)
-            except _Fault as fault:
-                unread.add(argument)
-                self.faults.append(_Fault(fault.node, f"{where}.{key}: {fault.args[0]}"))
-            except _Faults as several:
-                unread.add(argument)
-                self.faults += [_Fault(fault.node, f"{where}.{key}: {fault.args[0]}") for fault in several.faults]
-        for argument, reason in find_faults(arguments, unread):
-            key, place = places.get(argument, (argument, name_node))
+    def _token(self, where: str, name_node: yaml.Node, node: yaml.Node) -> Declaration:
+        entries = self._entries(node, where)
+        rotation = entries.pop("rotation", None)
+        told = _Told({}, {}, set())
+        if rotation is None:
+            self._read(where, entries, KEYS, told)
+            faults = find_faults(told.arguments, told.unread)
+        else:
+            self._read(where, entries, KEYS_OF_SERIES, told)
+            nested = self._entries(rotation[1], f"{where}.rotation")
+            self._read(where, {f"rotation.{key}": nodes for key, nodes in nested.items()}, KEYS_OF_ROTATION, told)
+            if not isinstance(rotation[1], yaml.MappingNode):
+                told.unread.add("early_rotation_window_seconds")
+            faults = find_faults_of_series(told.arguments, told.unread)
+        for argument, reason in faults:
+            missing = (
+                {"early_rotation_window_seconds": "rotation.before"}.get(argument, argument) if rotation else argument
+            )
+            key, place = told.places.get(argument, (missing, name_node))
             self.faults.append(_Fault(place, f"{where}.{key}: {reason}"))
-        return arguments
+        return Declaration(told.arguments, rotation is not None)
+
+    def _read(
+        self, where: str, entries: Mapping[str, tuple[yaml.Node, yaml.Node]], keys: Mapping[str, Key], told: _Told
+    ) -> None:
+        for name, (key_node, value_node) in entries.items():
+            if name not in keys:
+                self.faults.append(_Fault(key_node, f"{where}: {_unknown(name, keys)}"))
+                continue
+            argument = keys[name].argument
+            if argument in told.places:
+                self.faults.append(_Fault(key_node, f"{where}: {name} says the same as {told.places[argument][0]}"))
+                continue
+            told.places[argument] = (name, value_node)
+            try:
+                told.arguments[argument] = keys[name].read(value_node)
+            except _Fault as fault:
+                told.unread.add(argument)
+                self.faults.append(_Fault(fault.node, f"{where}.{name}: {fault.args[0]}"))
+            except _Faults as several:
+                told.unread.add(argument)
+                self.faults += [_Fault(fault.node, f"{where}.{name}: {fault.args[0]}") for fault in several.faults]
 
     def _entries(self, node: yaml.Node | None, where: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         """A mapping's entries in their order, without those that are named wrongly or twice."""
@@ -231,25 +266,46 @@ class Key(NamedTuple):
     read: Callable[[yaml.Node], Any]
 
 
-KEYS: Mapping[str, Key] = {
+_KEYS_OF_BOTH: Mapping[str, Key] = {
     "description": Key("description", _text),
     "max_age": Key("max_age_seconds", _duration),
     "max_age_seconds": Key("max_age_seconds", _number),
     "extend_when_used": Key("extend_when_used", _flag),
     "ip_allowlist": Key("ip_allowlist", _texts),
     "scopes": Key("scopes", _texts),
+    "rotation_triggers": Key("rotation_triggers", _triggers),
+}
+
+KEYS: Mapping[str, Key] = {
+    **_KEYS_OF_BOTH,
     "rotate_before": Key("early_rotation_window_seconds", _duration),
     "early_rotation_window_seconds": Key("early_rotation_window_seconds", _number),
-    "rotation_triggers": Key("rotation_triggers", _triggers),
     "adopt_prefix": Key("adopt_prefix", _prefix),
     "full_token": Key("full_token", _no_secret),
 }
 
+KEYS_OF_SERIES: Mapping[str, Key] = {**_KEYS_OF_BOTH, "revocation_triggers": Key("revocation_triggers", _triggers)}
+"""The keys of a token beside `rotation`."""
 
-def _hint(key: str) -> str:
-    offered = [name for name, (_, read) in KEYS.items() if read is not _no_secret]
+KEYS_OF_ROTATION: Mapping[str, Key] = {
+    "rotation.before": Key("early_rotation_window_seconds", _duration),
+    "rotation.overlap": Key("overlap_seconds", _duration),
+    "rotation.retire": Key("retire_previous", _text),
+}
+
+
+def _unknown(key: str, keys: Mapping[str, Key]) -> str:
+    """What is wrong with a key that is not among those that can be there, and what may be meant."""
+    if key in KEYS and keys is KEYS_OF_SERIES:
+        instead = "set rotation.before" if "rotat" in key else "a series of tokens takes none over"
+        return f"{_cut(key)} does not go with rotation: {instead}"
+    if key in KEYS_OF_SERIES and keys is KEYS:
+        return f"{_cut(key)} needs rotation beside it"
+    offered = [name for name, (_, read) in keys.items() if read is not _no_secret]
+    offered += ["rotation"] if keys is KEYS else []
     near = difflib.get_close_matches(key, offered, n=1)
-    return f"; is {near[0]} meant?" if near else f"; there are {', '.join(offered)}"
+    hint = f"is {near[0]} meant?" if near else f"there are {', '.join(offered)}"
+    return f"unknown key '{_cut(key)}'; {hint}"
 
 
 def _describe(error: yaml.YAMLError, text: str) -> str:

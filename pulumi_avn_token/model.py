@@ -96,6 +96,11 @@ def parse_time(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
+def written(time: datetime) -> str:
+    """A time as the API writes it: ISO 8601 in UTC, ending in `Z`."""
+    return time.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
 def token_info(answer: Mapping[str, Any], *, lenient: bool = False) -> TokenInfo:
     """Read a token object of the API; unknown fields are passed over. ValueError: it is not one.
 

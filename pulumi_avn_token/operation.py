@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from pulumi_avn_token import diagnostics
@@ -23,7 +23,8 @@ def _utc_now() -> datetime:
 class Operation:
     """What all providers of a host process share: the engine starts one process for each of its operations.
 
-    `environ` and the stack's configuration say where the credential is; `now` is the clock; `say` shows a message.
+    `environ` and the stack's configuration say where the credential is; `now` is the machine's clock; `say` shows a
+    message, about the resource of a URN.
     """
 
     def __init__(
@@ -31,9 +32,9 @@ class Operation:
         *,
         environ: Mapping[str, str] = os.environ,
         now: Callable[[], datetime] = _utc_now,
-        say: Callable[[diagnostics.Severity, str], None] = diagnostics.say,
+        say: Callable[[diagnostics.Severity, str, str], None] = diagnostics.say,
     ) -> None:
-        self.now = now
+        self._machine = now
         self.say = say
         self.adoptions = Adoptions()
         self._environ = environ
@@ -45,6 +46,10 @@ class Operation:
     def configure(self, stack: Callable[[str], str | None]) -> None:
         """Take the stack's configuration: a look-up of a key such as `aiven:apiToken`."""
         self._stack = stack
+
+    def now(self) -> datetime:
+        """The time: the service's, once it has answered, since it is the one that lets tokens expire."""
+        return self._machine() + (self._account.clock_skew if self._account else timedelta())
 
     def credential(self) -> Credential:
         """The credential to use. CredentialError: there is none, or it cannot be used; no request is made."""
@@ -62,5 +67,5 @@ class Operation:
                 from pulumi_avn_token.client import Client  # noqa: PLC0415
 
                 credential = self.credential()
-                self._account = Account(Client(credential), credential)
+                self._account = Account(Client(credential, now=self._machine), credential)
             return self._account

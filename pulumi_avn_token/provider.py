@@ -7,8 +7,10 @@ since it would be pickled with them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, cast
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -22,26 +24,15 @@ from pulumi.dynamic import (
 )
 from pulumi.output import contains_unknowns
 
-from pulumi_avn_token import adoption, lifecycle
-from pulumi_avn_token.arguments import find_faults
+from pulumi_avn_token import adoption, lifecycle, rotation
+from pulumi_avn_token.arguments import Fault, find_faults, find_faults_of_series
 from pulumi_avn_token.errors import AdoptionError, AvnTokenError, CredentialError, TokenNotFoundError
-from pulumi_avn_token.model import TokenInfo, TokenSpec, User, shown
+from pulumi_avn_token.model import TokenInfo, User, shown
 from pulumi_avn_token.operation import Operation
 
-SHOWN_BY_THE_ACCOUNT = (
-    "token_prefix",
-    "description",
-    "max_age_seconds",
-    "extend_when_used",
-    "ip_allowlist",
-    "scopes",
-    "create_time",
-    "expiry_time",
-    "last_used_time",
-    "last_ip",
-    "last_user_agent",
-)
-"""The outputs that are as the account shows them."""
+if TYPE_CHECKING:
+    from pulumi_avn_token.diagnostics import Severity
+    from pulumi_avn_token.series import Series
 
 OWNER = "__owner"
 """The output that records the Aiven user whom the token was made as."""
@@ -49,6 +40,8 @@ OWNER = "__owner"
 SECRET_OUTPUTS = ("full_token", lifecycle.DECLARED)
 """The settings as declared are among them, since a program may have declared them by secret values."""
 
+URN = "__urn"
+"""The input, and the output, that tells the resource's URN: the engine does not, and messages are about a resource."""
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -66,8 +59,8 @@ def _told_briefly(method: _Method) -> _Method:
     return cast("_Method", brief)
 
 
-class AccessTokenProvider(ResourceProvider):
-    """Maps create, read, update and delete of an `AccessToken` onto the token API."""
+class _Provider(ResourceProvider):
+    """What both providers do alike."""
 
     serialize_as_secret_always = False
     operation: ClassVar[Operation] = Operation()
@@ -80,34 +73,55 @@ class AccessTokenProvider(ResourceProvider):
         """Find all that is wrong before anything happens; only a token yet to be adopted is looked up."""
         unknown = {name for name, value in news.items() if contains_unknowns(value)}
         known = {name: value for name, value in news.items() if name not in unknown and name != "__provider"}
-        faults = find_faults(known, unknown)
+        faults = self._faults(known, unknown)
         try:
             self.operation.credential()
         except CredentialError as error:
             faults.append(("credential", str(error)))
-        if not faults and not lifecycle.is_same_adoption(_olds.get("adopt_prefix"), known.get("adopt_prefix")):
-            faults = self._adoption_faults(known)
+        if not faults:
+            faults = self._faults_of_account(_olds, known)
         # Named in the reason and not as the failure's property, whose value the engine would print, even of a secret.
         return CheckResult(news, [CheckFailure("", f"{name}: {reason}") for name, reason in faults])
+
+    def _faults(self, known: Mapping[str, Any], unknown: Collection[str]) -> list[Fault]:
+        raise NotImplementedError
+
+    def _faults_of_account(self, _olds: Mapping[str, Any], _known: Mapping[str, Any]) -> list[Fault]:
+        return []
+
+    def _say(self, severity: Severity, message: str, bag: Mapping[str, Any]) -> None:
+        urn = bag.get(URN)
+        self.operation.say(severity, message, urn if isinstance(urn, str) else "")
+
+    def _warn_of_long_window(self, outs: Mapping[str, Any]) -> None:
+        if lifecycle.is_window_too_long(outs):
+            window = f"early_rotation_window_seconds={outs['early_rotation_window_seconds']:.0f}"
+            what = (
+                f"token {outs['token_prefix']} lives no longer than {window}: it is rotated halfway; set a shorter one"
+            )
+            self._say("warning", what, outs)
+
+
+class AccessTokenProvider(_Provider):
+    """Maps create, read, update and delete of an `AccessToken` onto the token API."""
 
     @_told_briefly
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Compare the recorded with the declared and with the clock, offline unless a due expiry may have moved."""
-        decision = lifecycle.decide(_olds, _news, self.operation.now())
-        if isinstance(decision, lifecycle.Replace) and decision.reason and lifecycle.is_stale(_olds):
-            decision = lifecycle.decide(self._asked_anew(_id, _olds), _news, self.operation.now())
+        decision, olds = self._decided(_id, _olds, _news)
         if isinstance(decision, lifecycle.Replace):
-            self.operation.account().confirm(_id, _owner(_olds))
             if decision.reason:
-                self.operation.say("info", f"token {shown(_id)} is replaced by a new one: {decision.reason}")
+                self._say("info", f"token {shown(_id)} is replaced by a new one: {decision.reason}", _news)
             if _news.get("adopt_prefix") is not None and not lifecycle.adopts_another(_olds, _news):
                 self.operation.adoptions.rotate(_news["adopt_prefix"])
             return DiffResult(changes=True, replaces=list(decision.properties))
         if self.operation.adoptions.was_taken(_id):
-            self.operation.say(
-                "warning", f"token {shown(_id)} is held by two resources of this stack: remove one of them"
+            self._say(
+                "warning", f"token {shown(_id)} is held by two resources of this stack: remove one of them", _news
             )
         self.operation.adoptions.hold(_id)
+        if end := lifecycle.find_end(olds, _news, self.operation.now()):
+            self._say("warning", f"token {shown(_id)} {end}", _news)
         return DiffResult(changes=isinstance(decision, lifecycle.Update))
 
     @_told_briefly
@@ -116,7 +130,7 @@ class AccessTokenProvider(ResourceProvider):
         account, adopted = self.operation.account(), props.get("adopt_prefix")
         owner = account.owner()  # asked first: nothing that may fail comes after the token is made
         if adopted is None or self.operation.adoptions.begin_rotation(adopted):
-            issued = account.create(_spec(props))
+            issued = account.create(lifecycle.spec(props))
             token = issued.info
             full_token: str | None = issued.full_token
         else:
@@ -127,17 +141,13 @@ class AccessTokenProvider(ResourceProvider):
             full_token = lifecycle.known_secret({"token_prefix": token.token_prefix}, props)
             self.operation.adoptions.hold(token.token_prefix)
         outs = {
-            **_shown(token),
+            **lifecycle.shown(token),
             **_recorded(props),
             "full_token": full_token,
-            lifecycle.DECLARED: {name: props[name] for name in lifecycle.SETTINGS if props.get(name) is not None},
-            OWNER: {"user": owner.user, "user_id": owner.user_id},
+            lifecycle.DECLARED: lifecycle.declared(props),
+            **_identity(owner, props),
         }
-        if lifecycle.never_opens(outs):
-            window = f"early_rotation_window_seconds={outs['early_rotation_window_seconds']:.0f}"
-            self.operation.say(
-                "warning", f"token {token.token_prefix} lives no longer than {window}: set a shorter one"
-            )
+        self._warn_of_long_window(outs)
         return CreateResult(token.token_prefix, outs)
 
     @_told_briefly
@@ -146,7 +156,7 @@ class AccessTokenProvider(ResourceProvider):
         token = self.operation.account().find(id_, _owner(props))
         if token is None:
             return self._missing(id_, props)
-        outs = {name: value for name, value in props.items() if name != lifecycle.GONE} | _shown(token)
+        outs = {name: value for name, value in props.items() if name != lifecycle.GONE} | lifecycle.shown(token)
         if token.description == props.get("description") or lifecycle.DECLARED not in props:
             return ReadResult(id_, outs)
         return ReadResult(id_, outs, {**_inputs(props), "description": token.description})
@@ -154,24 +164,29 @@ class AccessTokenProvider(ResourceProvider):
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Set the description where it differs; all else that is updated in place only the state knows."""
-        outs = {**_olds, **_recorded(_news), "full_token": lifecycle.known_secret(_olds, _news)}
+        outs = {**_olds, **_recorded(_news), URN: _news.get(URN), "full_token": lifecycle.known_secret(_olds, _news)}
         if _news["description"] != _olds.get("description"):
-            outs |= _shown(self.operation.account().update(_id, _news["description"], _owner(_olds)))
+            outs |= lifecycle.shown(self.operation.account().update(_id, _news["description"], _owner(_olds)))
         return UpdateResult(outs)
 
     @_told_briefly
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke the token; one already gone is a success, and the one in use is an error."""
         if self.operation.adoptions.is_held(_id):
-            self.operation.say("info", f"token {shown(_id)} stays valid: another resource of this stack holds it")
+            self._say("info", f"token {shown(_id)} stays valid: another resource of this stack holds it", _props)
             return
         self.operation.account().revoke(_id, _owner(_props))
         if _props.get("adopt_prefix") is not None:
             self.operation.adoptions.revoked(_props["adopt_prefix"])
 
-    def _adoption_faults(self, arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def _faults(self, known: Mapping[str, Any], unknown: Collection[str]) -> list[Fault]:
+        return find_faults(known, unknown)
+
+    def _faults_of_account(self, _olds: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[Fault]:
         adopted = arguments.get("adopt_prefix")
-        if adopted is None or self.operation.adoptions.is_rotating(adopted):
+        if adopted is None or lifecycle.is_same_adoption(_olds.get("adopt_prefix"), adopted):
+            return []
+        if self.operation.adoptions.is_rotating(adopted):
             return []
         try:
             token = self._meant(adopted)
@@ -180,7 +195,7 @@ class AccessTokenProvider(ResourceProvider):
             return [("adopt_prefix", str(error))]
         faults = list(adoption.find_mismatches(token, arguments))
         if not faults:
-            self.operation.say("info", f"token {token.token_prefix} is adopted: none is made")
+            self._say("info", f"token {token.token_prefix} is adopted: none is made", arguments)
         return faults
 
     def _adopted(self, given: str, arguments: Mapping[str, Any]) -> TokenInfo:
@@ -192,11 +207,26 @@ class AccessTokenProvider(ResourceProvider):
     def _meant(self, given: str) -> TokenInfo:
         return adoption.find_meant(given, self.operation.account().tokens())
 
+    def _decided(
+        self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
+    ) -> tuple[lifecycle.Decision, Mapping[str, Any]]:
+        """The decision, and the outputs that it is about: the account's, where theirs are due and may be stale."""
+        now = self.operation.now()
+        decision = lifecycle.decide(olds, news, now)
+        is_due = lifecycle.find_end(olds, news, now) is not None
+        if isinstance(decision, lifecycle.Replace):
+            is_due |= decision.reason is not None
+            self.operation.account().confirm(id_, _owner(olds))
+        if is_due and lifecycle.is_stale(olds):
+            olds = self._asked_anew(id_, olds)
+        # Once more, since the service's clock is known now.
+        return lifecycle.decide(olds, news, self.operation.now()), olds
+
     def _asked_anew(self, id_: str, olds: Mapping[str, Any]) -> dict[str, Any]:
         token = self.operation.account().find(id_, _owner(olds))
         if token is None:
             return {**olds, lifecycle.GONE: lifecycle.why_missing(olds, self.operation.now())}
-        return {**olds, **_shown(token)}
+        return {**olds, **lifecycle.shown(token)}
 
     def _missing(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if lifecycle.DECLARED not in props:
@@ -206,27 +236,12 @@ class AccessTokenProvider(ResourceProvider):
             )
         gone = lifecycle.why_missing(props, self.operation.now())
         why = "has expired" if gone == "expired" else "was revoked outside of Pulumi"
-        self.operation.say("warning", f"token {shown(id_)} {why}; the next `pulumi up` makes a new one")
+        self._say("warning", f"token {shown(id_)} {why}; the next `pulumi up` makes a new one", props)
         adopted = props.get("adopt_prefix")
         if adopted is None:
             return ReadResult("", {})
         # It is kept with what is left of its inputs: without a memory of the adoption it would be attempted again.
         return ReadResult(id_, {**props, lifecycle.GONE: gone}, {"adopt_prefix": adopted})
-
-
-def _spec(props: Mapping[str, Any]) -> TokenSpec:
-    age = props.get("max_age_seconds")
-    return TokenSpec(
-        description=props["description"],
-        max_age_seconds=None if age is None else int(age),
-        extend_when_used=bool(props.get("extend_when_used")),
-        ip_allowlist=props.get("ip_allowlist"),
-        scopes=props.get("scopes"),
-    )
-
-
-def _shown(token: TokenInfo) -> dict[str, Any]:
-    return {name: getattr(token, name) for name in SHOWN_BY_THE_ACCOUNT}
 
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,6 +251,86 @@ def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _inputs(outs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs that recorded outputs came from."""
     return {**outs[lifecycle.DECLARED], **{name: outs[name] for name in lifecycle.RECORDED_ARGUMENTS if name in outs}}
+
+
+class RotatingAccessTokenProvider(_Provider):
+    """Maps create, read, update and delete of a `RotatingAccessToken` onto a series of tokens; its id is their mark."""
+
+    @_told_briefly
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        """Plan the next step, offline unless that depends on what the account shows, and tell why."""
+        plan, seen = rotation.decide(_olds, _news, self.operation.now()), _olds
+        if plan.asks or lifecycle.find_end(_olds, _news, self.operation.now()):
+            plan, seen = self._planned_anew(_id, _olds, _news)
+        if plan.rotation is not None:
+            self.operation.account().confirm(seen["token_prefix"], _owner(_olds))
+        elif end := lifecycle.find_end(seen, _news, self.operation.now()):
+            self._say("warning", f"token {shown(seen['token_prefix'])} {end}", _news)
+        self._tell(plan, seen, _news)
+        return DiffResult(changes=plan.changes)
+
+    @_told_briefly
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Make the first token of a new series."""
+        owner, mark = self.operation.account().owner(), f"series-{secrets.token_hex(8)}"
+        outs = {**self._series(mark, owner, props).begin(props), **_identity(owner, props)}
+        self._warn_of_long_window(outs)
+        return CreateResult(mark, outs)
+
+    @_told_briefly
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """Take over what the account shows of both tokens; what is missing is told, and secrets are carried forward."""
+        outs = self._series(id_, _owner(props), props).observe(props)
+        for severity, message in rotation.losses(outs):
+            self._say(severity, message, props)
+        outs.pop(rotation.ENDED, None)
+        if lifecycle.GONE not in outs and outs["description"] == props.get("description"):
+            return ReadResult(id_, outs)
+        return ReadResult(id_, outs, {"description": outs["description"]})
+
+    @_told_briefly
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        """Rotate, retire and describe, as is planned from what the account shows now."""
+        plan = rotation.decide(_olds, _news, self.operation.now())
+        if not plan.writes:
+            outs = rotation.recorded(_olds, _news)
+        else:
+            was_told = plan.rotation
+            plan, seen = self._planned_anew(_id, _olds, _news)
+            if plan.rotation is not None and was_told is None:
+                self._tell(plan, seen, _news)
+            outs = self._series(_id, _owner(_olds), _news).advance(plan, seen, _news)
+            self._warn_of_long_window(outs)
+        return UpdateResult({**outs, OWNER: _olds.get(OWNER), URN: _news.get(URN)})
+
+    @_told_briefly
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Revoke all tokens of the series that are valid."""
+        self._series(_id, _owner(_props), _props).end(_props)
+
+    def _faults(self, known: Mapping[str, Any], unknown: Collection[str]) -> list[Fault]:
+        return find_faults_of_series(known, unknown)
+
+    def _planned_anew(
+        self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
+    ) -> tuple[rotation.Plan, dict[str, Any]]:
+        """The plan for what the account shows, by the service's clock, and that."""
+        seen = self._series(id_, _owner(olds), news).observe(olds)
+        return rotation.decide(seen, news, self.operation.now()), seen
+
+    def _tell(self, plan: rotation.Plan, seen: Mapping[str, Any], news: Mapping[str, Any]) -> None:
+        for severity, message in rotation.notices(plan, seen, news, self.operation.now()):
+            self._say(severity, message, news)
+
+    def _series(self, mark: str, owner: User | None, bag: Mapping[str, Any]) -> Series:
+        from pulumi_avn_token.series import Series  # noqa: PLC0415 - a program that only declares does without it
+
+        warn = partial(self._say, "warning", bag=bag)
+        return Series(mark, self.operation.account(), owner, now=self.operation.now, warn=warn)
+
+
+def _identity(owner: User, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {OWNER: {"user": owner.user, "user_id": owner.user_id}, URN: arguments.get(URN)}
 
 
 def _owner(outs: Mapping[str, Any]) -> User | None:

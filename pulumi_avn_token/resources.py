@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ from pulumi import Input, Output, ResourceOptions, dynamic
 
 from pulumi_avn_token import manifest
 from pulumi_avn_token.errors import ManifestError
+from pulumi_avn_token.lifecycle import SHOWN_BY_THE_ACCOUNT
 from pulumi_avn_token.model import PREFIX_LENGTH
-from pulumi_avn_token.provider import SECRET_OUTPUTS, SHOWN_BY_THE_ACCOUNT, AccessTokenProvider
+from pulumi_avn_token.provider import SECRET_OUTPUTS, URN, AccessTokenProvider, RotatingAccessTokenProvider
+from pulumi_avn_token.rotation import PREVIOUS_OUTPUTS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -92,17 +94,104 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
         return token
 
     def _declare(self, resource_name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None) -> None:
-        outputs = dict.fromkeys((*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS))
-        secrets = ResourceOptions(additional_secret_outputs=list(SECRET_OUTPUTS))
-        super().__init__(
-            AccessTokenProvider(), resource_name, {**outputs, **inputs}, ResourceOptions.merge(opts, secrets)
-        )
+        bag = _bag("AccessToken", resource_name, (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS), inputs, opts)
+        super().__init__(AccessTokenProvider(), resource_name, bag, _hiding(SECRET_OUTPUTS, opts))
+
+
+class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessToken"):
+    """A series of personal access tokens, two of them valid while consumers change over from one to the next.
+
+    Its `id` is the series', and stays. The outputs are the current token's, as those of an `AccessToken`; beside them
+    those of the previous token, unset where there is none. Times are ISO 8601 strings.
+    """
+
+    token_prefix: Output[str]
+    full_token: Output[str]
+    description: Output[str]
+    max_age_seconds: Output[int]
+    """Age in seconds, as the service has it."""
+    extend_when_used: Output[bool]
+    ip_allowlist: Output[Sequence[str] | None]
+    scopes: Output[Sequence[str] | None]
+    create_time: Output[str]
+    expiry_time: Output[str]
+    last_used_time: Output[str | None]
+    last_ip: Output[str | None]
+    last_user_agent: Output[str | None]
+    rotates_at: Output[str]
+    """When the window opens: the first `up` after that rotates."""
+    rotation_reason: Output[str]
+    """Why the current token was made: created, window, trigger, settings, expired, revoked or emergency."""
+    previous_token_prefix: Output[str | None]
+    previous_full_token: Output[str | None]
+    previous_superseded_time: Output[str | None]
+    """When its successor was made: who has used it since is behind."""
+    previous_retires_at: Output[str | None]
+    """When its overlap is over: an `up` after that revokes it."""
+    previous_expiry_time: Output[str | None]
+    """When it ends by itself."""
+    previous_last_used_time: Output[str | None]
+    previous_last_ip: Output[str | None]
+    previous_last_user_agent: Output[str | None]
+
+    def __init__(  # noqa: PLR0913 - the fields of the API, and what a series needs
+        self,
+        resource_name: str,
+        *,
+        description: Input[str],
+        max_age_seconds: Input[int],
+        early_rotation_window_seconds: Input[int],
+        overlap_seconds: Input[int] = 0,
+        retire_previous: Input[str] = "when_idle",
+        extend_when_used: Input[bool] = False,
+        ip_allowlist: Input[Sequence[Input[str]]] | None = None,
+        scopes: Input[Sequence[Input[str]]] | None = None,
+        rotation_triggers: Input[Mapping[str, Any]] | None = None,
+        revocation_triggers: Input[Mapping[str, Any]] | None = None,
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        """Declare a series. Bad values fail in the preview, all of them at once.
+
+        A rotation makes a new token the current one, and the current one the previous one, by an update in place.
+
+        description: 1 to 1000 characters; a change is made in place, of both tokens.
+        max_age_seconds: 600 to 315360000, of each token. A change rotates.
+        early_rotation_window_seconds: the first `up` within this time of the expiry rotates; less than the age. A
+            change of it never does.
+        overlap_seconds: for so long after a rotation the previous token stays valid, and is revoked by the first `up`
+            after that; at most the window. With 0, the default, it is revoked by the next `up`.
+        retire_previous: "when_idle", the default: only once it was not used since its successor was made, and while it
+            is, every `up` warns; "after_overlap": in any case.
+        extend_when_used: the age counts from the last use. A change rotates.
+        ip_allowlist, scopes: CIDRs and scopes, at most 100 each; order does not matter. A change rotates.
+        rotation_triggers: any changed value rotates; introducing or removing the argument does not.
+        revocation_triggers: the emergency way: any changed value makes a new token, and revokes all others in the same
+            `up`; introducing or removing the argument does nothing.
+        """
+        inputs = {
+            "description": description,
+            "max_age_seconds": max_age_seconds,
+            "early_rotation_window_seconds": early_rotation_window_seconds,
+            "overlap_seconds": overlap_seconds,
+            "retire_previous": retire_previous,
+            "extend_when_used": extend_when_used,
+            "ip_allowlist": ip_allowlist,
+            "scopes": scopes,
+            "rotation_triggers": rotation_triggers,
+            "revocation_triggers": revocation_triggers,
+        }
+        outputs = (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS, *PREVIOUS_OUTPUTS, "rotates_at", "rotation_reason")
+        bag = _bag("RotatingAccessToken", resource_name, outputs, inputs, opts)
+        secrets = (*SECRET_OUTPUTS, "previous_full_token")
+        super().__init__(RotatingAccessTokenProvider(), resource_name, bag, _hiding(secrets, opts))
 
 
 def access_tokens_from_manifest(
     path: str | PathLike[str], opts: ResourceOptions | None = None
-) -> dict[str, AccessToken]:
+) -> dict[str, AccessToken | RotatingAccessToken]:
     """Declare the tokens of a manifest such as `tokens.yaml`, and return them by name; `opts` are for each of them.
+
+    One with the key `rotation` is a `RotatingAccessToken`, every other an `AccessToken`.
 
     RunError, which ends a program without a traceback: the manifest's faults, all of them, as `FILE:LINE:COLUMN: what`.
     """
@@ -110,7 +199,28 @@ def access_tokens_from_manifest(
         declarations = manifest.load(path)
     except ManifestError as error:
         raise pulumi.RunError(str(error)) from error
-    return {name: AccessToken(name, opts=opts, **arguments) for name, arguments in declarations.items()}
+    return {
+        name: (RotatingAccessToken if declared.is_series else AccessToken)(name, opts=opts, **declared.arguments)
+        for name, declared in declarations.items()
+    }
+
+
+def _bag(
+    kind: str,
+    resource_name: str,
+    outputs: Iterable[str],
+    inputs: Mapping[str, Any],
+    opts: ResourceOptions | None,
+) -> dict[str, Any]:
+    """All inputs and outputs of a resource, with the URN that it is going to have among the inputs."""
+    parent = opts.parent if opts else None
+    # As a future, since the URN as an output would make the resource depend on its own parent.
+    urn = pulumi.create_urn(resource_name, f"pulumi-python:dynamic/avn:{kind}", parent).future()
+    return {**dict.fromkeys(outputs), **inputs, URN: urn}
+
+
+def _hiding(secrets: Iterable[str], opts: ResourceOptions | None) -> ResourceOptions:
+    return ResourceOptions.merge(opts, ResourceOptions(additional_secret_outputs=list(secrets)))
 
 
 def _hidden_if_full(adopt_prefix: Input[str] | None) -> Input[str] | None:

@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Callable
+from email.utils import formatdate
+
+from aiohttp import web
 
 from pulumi_avn_token.emulator.store import Store
 
@@ -18,6 +21,10 @@ class Clock:
     def now(self) -> float:
         """Give the time in seconds since the epoch; whole microseconds, so that times differ as they are written."""
         return round(self._machine() + self._store.clock_offset, 6)
+
+    async def stamp(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Date an answer."""
+        response.headers["Date"] = formatdate(self.now(), usegmt=True)
 
     @property
     def offset(self) -> float:

@@ -186,6 +186,7 @@ class Emulator:
         application = web.Application(
             middlewares=[self._journal.note, loopback_only, self._faults.strike, shape_errors],
         )
+        application.on_response_prepare.append(clock.stamp)
         application.add_routes([*api.routes(), *control.routes()])
         return application
 

@@ -15,6 +15,7 @@ from pulumi_avn_token.lifecycle import (
     GONE,
     SETTINGS,
     Decision,
+    Due,
     Keep,
     Replace,
     Update,
@@ -23,9 +24,9 @@ from pulumi_avn_token.lifecycle import (
     comparable,
     decide,
     expires,
+    find_due,
     is_stale,
     known_secret,
-    why_due,
     why_missing,
 )
 
@@ -359,8 +360,8 @@ def test_expired_token_is_always_replaced(
 ) -> None:
     """From its expiry on, and whatever its window, a token is replaced as expired; before it, never as that."""
     olds = recorded(expiry_time=expiry.isoformat(), early_rotation_window_seconds=windows[0], extend_when_used=extended)
-    reason = why_due(olds, wanted(early_rotation_window_seconds=windows[1], extend_when_used=extended), now)
-    assert (reason == f"it has expired ({expiry.isoformat()})") == (now >= expiry)
+    due_now = find_due(olds, wanted(early_rotation_window_seconds=windows[1], extend_when_used=extended), now)
+    assert (due_now == Due("expired", f"it has expired ({expiry.isoformat()})")) == (now >= expiry)
 
 
 @calmly
@@ -413,8 +414,8 @@ def test_replacement_has_a_cause(
     rest = {"description": "x", "early_rotation_window_seconds": window, "rotation_triggers": triggers}
     olds, news = recorded(**rest, **{DECLARED: made_with}), {**made_with, **rest}
     now = EXPIRY + timedelta(seconds=seconds)
-    reason = why_due(olds, news, now)
-    assert decide(olds, news, now) == (Keep() if reason is None else due(reason))
+    due_now = find_due(olds, news, now)
+    assert decide(olds, news, now) == (Keep() if due_now is None else due(due_now.why))
 
 
 @pytest.mark.parametrize("now", [datetime(1999, 1, 1, tzinfo=timezone.utc), datetime(2199, 1, 1, tzinfo=timezone.utc)])

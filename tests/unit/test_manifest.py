@@ -30,7 +30,7 @@ def load(content: str | bytes) -> dict[str, dict[str, Any]]:
         path = Path(folder, "tokens.yaml")
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         try:
-            return manifest.load(path)
+            return {name: declared.arguments for name, declared in manifest.load(path).items()}
         except ManifestError as error:
             raise ManifestError([fault.removeprefix(f"{folder}/") for fault in error.faults]) from None
 
@@ -139,8 +139,8 @@ NETWORKS = "must hold addresses and networks such as 192.0.2.0/24"
 AGE = "4:22: tokens.ci.max_age_seconds"
 FLAG = "4:23: tokens.ci.extend_when_used: must be true or false"
 KEYS = (
-    "description, max_age, max_age_seconds, extend_when_used, ip_allowlist, scopes, rotate_before,"
-    " early_rotation_window_seconds, rotation_triggers, adopt_prefix"
+    "description, max_age, max_age_seconds, extend_when_used, ip_allowlist, scopes, rotation_triggers,"
+    " rotate_before, early_rotation_window_seconds, adopt_prefix, rotation"
 )
 
 

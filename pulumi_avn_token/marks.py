@@ -1,0 +1,58 @@
+"""How a token shows that it is a certain series' own: proof enough to revoke one that no state holds.
+
+A token is made under a description that carries its series' mark, and gets its final one by a request of its own
+authority, whose User-Agent carries the mark too. So whatever an interrupted `up` left behind is told from a token of
+the same description that somebody else made: by its description until then, by its last use afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Container, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pulumi_avn_token.model import TokenInfo
+
+_LONGEST_DESCRIPTION = 1000
+
+
+def marked(description: str, mark: str) -> str:
+    """The description under which a token is made."""
+    return f"{_beginning(mark)}{description}"[:_LONGEST_DESCRIPTION]
+
+
+def user_agent(product: str, mark: str) -> str:
+    """The User-Agent of the one request that a new token makes itself."""
+    return f"{product} {_comment(mark)}"
+
+
+def find_strays(tokens: Iterable[TokenInfo], mark: str, held: Container[str | None]) -> list[str]:
+    """The prefixes of a series' tokens that its state does not hold: made, and never recorded or delivered."""
+    return [
+        token.token_prefix
+        for token in tokens
+        if token.token_prefix not in held
+        and (token.description.startswith(_beginning(mark)) or _is_used_by_its_maker(token, mark))
+    ]
+
+
+def without_own_use(token: TokenInfo, mark: str) -> TokenInfo:
+    """The token without the use that only gave it its description: nobody has used it yet."""
+    if not _is_used_by_its_maker(token, mark):
+        return token
+    return dataclasses.replace(
+        token, last_used_time=None, last_ip=None, last_user_agent=None, last_user_agent_human_readable=None
+    )
+
+
+def _is_used_by_its_maker(token: TokenInfo, mark: str) -> bool:
+    return _comment(mark) in (token.last_user_agent or "")
+
+
+def _beginning(mark: str) -> str:
+    return f"[pulumi-avn-token {mark}] "
+
+
+def _comment(mark: str) -> str:
+    return f"({mark})"

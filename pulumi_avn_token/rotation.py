@@ -1,0 +1,323 @@
+"""What is to become of a series of tokens: recorded outputs, declared inputs, the account, the time -> a plan, and why.
+
+At most two tokens of a series are valid: the current one, and for a while the previous one. Pure, as `lifecycle` is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pulumi_avn_token import lifecycle, marks
+from pulumi_avn_token.model import TokenInfo, parse_time, shown, written
+
+RECORDED_ARGUMENTS = (
+    "early_rotation_window_seconds",
+    "overlap_seconds",
+    "retire_previous",
+    "rotation_triggers",
+    "revocation_triggers",
+)
+"""The arguments that only the state knows."""
+
+STRAYS = "__strays"
+"""The output that records tokens of the series that the state does not hold: they are to be revoked."""
+
+ENDED = "__previous_ended"
+"""The output that records a previous token that came to its end by itself: it is to be forgotten."""
+
+Reason = Literal["created", "window", "trigger", "settings", "expired", "revoked", "emergency"]
+
+Severity = Literal["info", "warning"]
+
+Notice = tuple[Severity, str]
+
+_LONGEST_AGENT = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Previous:
+    """The token before the current one; `previous_` and a field's name is the output of it."""
+
+    token_prefix: str
+    full_token: str | None = field(default=None, repr=False)
+    superseded_time: str
+    """When its successor was made: whoever used it since is behind."""
+    retires_at: str
+    """When its overlap is over."""
+    expiry_time: str | None = None
+    last_used_time: str | None = None
+    last_ip: str | None = None
+    last_user_agent: str | None = None
+
+    @classmethod
+    def of(cls, outs: Mapping[str, Any]) -> Previous | None:
+        """The previous token that outputs record."""
+        if outs.get(f"{_PREVIOUS}token_prefix") is None:
+            return None
+        fields: dict[str, Any] = {name: outs.get(f"{_PREVIOUS}{name}") for name in cls.__dataclass_fields__}
+        return cls(**fields)
+
+    def is_in_use(self) -> bool:
+        """Whether it was used since its successor was made, as far as is known."""
+        return self.last_used_time is not None and parse_time(self.last_used_time) >= parse_time(self.superseded_time)
+
+    def retires(self, overlap_seconds: float) -> datetime:
+        """When its overlap is over: one that is declared longer later on counts, one that is shorter does not."""
+        declared = parse_time(self.superseded_time) + timedelta(seconds=overlap_seconds)
+        return max(parse_time(self.retires_at), declared)
+
+
+_PREVIOUS = "previous_"
+
+PREVIOUS_OUTPUTS = tuple(f"{_PREVIOUS}{name}" for name in Previous.__dataclass_fields__)
+
+_SHOWN_OF_PREVIOUS = tuple(
+    f"{_PREVIOUS}{name}" for name in ("expiry_time", "last_used_time", "last_ip", "last_user_agent")
+)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """A new token is to become the current one."""
+
+    reason: Reason
+    why: str
+    """The same for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be done; by itself, nothing."""
+
+    rotation: Rotation | None = None
+    retirement: Literal["emergency", "displaced", "overlap", "idle"] | None = None
+    """Why the previous token is to be revoked; None: it is not."""
+    lingers: bool = False
+    """Whether the previous token would be revoked by now if it were not in use."""
+    describes: bool = False
+    """Whether the description changes."""
+    clears: bool = False
+    """Whether there is anything to be revoked, or to be forgotten, that the state does not hold any longer."""
+    records: bool = False
+    """Whether anything else changes that only the state knows."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to do."""
+        return self.writes or self.records
+
+    @property
+    def writes(self) -> bool:
+        """Whether the account is written to."""
+        return self.rotation is not None or self.retirement is not None or self.describes or self.clears
+
+    @property
+    def asks(self) -> bool:
+        """Whether it depends on what the account shows, beside the state."""
+        return self.rotation is not None or self.retirement is not None or self.lingers
+
+
+def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> Plan:
+    """Decide about a series; `olds` are its outputs as recorded or as `observed`, `news` its checked inputs.
+
+    An input that is not known yet counts as changed.
+    """
+    rotation = _rotation(olds, news, now)
+    retirement, lingers = _retirement(olds, news, now, rotation)
+    return Plan(
+        rotation=rotation,
+        retirement=retirement,
+        lingers=lingers,
+        describes=olds.get("description") != news.get("description"),
+        clears=STRAYS in olds or ENDED in olds,
+        records=any(olds.get(name) != news.get(name) for name in RECORDED_ARGUMENTS),
+    )
+
+
+def observed(olds: Mapping[str, Any], tokens: Iterable[TokenInfo], mark: str, now: datetime) -> dict[str, Any]:
+    """The outputs as the account shows them; what it does not is marked as gone, and secrets are carried forward."""
+    tokens = tuple(tokens)
+    found = {token.token_prefix: marks.without_own_use(token, mark) for token in tokens}
+    outs = {name: value for name, value in olds.items() if name not in {lifecycle.GONE, STRAYS, ENDED}}
+    current, previous = found.get(outs["token_prefix"]), Previous.of(outs)
+    if current is not None:
+        outs |= lifecycle.shown(current)
+    else:
+        outs[lifecycle.GONE] = olds.get(lifecycle.GONE) or lifecycle.why_missing(olds, now)
+    if previous is not None and (token := found.get(previous.token_prefix)) is not None:
+        outs |= {name: getattr(token, name.removeprefix(_PREVIOUS)) for name in _SHOWN_OF_PREVIOUS}
+    elif previous is not None:
+        outs = without_previous(outs)
+        outs[ENDED] = {"token_prefix": previous.token_prefix, "gone": lifecycle.why_missing(asdict(previous), now)}
+    held = {outs["token_prefix"], previous and previous.token_prefix}
+    if strays := marks.find_strays(tokens, mark, held):
+        outs[STRAYS] = strays
+    return outs | {"rotates_at": rotates_at(outs)}
+
+
+def recorded(olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs once all that only the state knows is as declared, and marks are dealt with."""
+    outs = {name: value for name, value in olds.items() if name not in {STRAYS, ENDED}}
+    outs |= {name: news.get(name) for name in RECORDED_ARGUMENTS}
+    if (previous := Previous.of(outs)) is not None:
+        outs["previous_retires_at"] = written(previous.retires(news.get("overlap_seconds") or 0))
+    return outs | {"rotates_at": rotates_at(outs)}
+
+
+def superseded(olds: Mapping[str, Any], news: Mapping[str, Any], superseded_time: str) -> dict[str, Any]:
+    """What is recorded of the current token once a new one takes its place."""
+    since = parse_time(superseded_time)
+    fields: dict[str, Any] = {name: olds.get(name) for name in Previous.__dataclass_fields__}
+    fields["superseded_time"] = written(since)
+    fields["retires_at"] = written(since + timedelta(seconds=news.get("overlap_seconds") or 0))
+    return {f"{_PREVIOUS}{name}": value for name, value in asdict(Previous(**fields)).items()}
+
+
+def without_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of a series without a previous token."""
+    return {name: value for name, value in outs.items() if name not in PREVIOUS_OUTPUTS}
+
+
+def rotates_at(outs: Mapping[str, Any]) -> str | None:
+    """When the window opens: the first `up` after that rotates; None: the token never expires."""
+    opening = lifecycle.opens(outs)
+    return written(opening) if opening else None
+
+
+def notices(plan: Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> Iterator[Notice]:
+    """What to tell of a plan, with the reason of all that it does; `olds` are the outputs that it was made from."""
+    previous = Previous.of(olds)
+    if plan.rotation is not None:
+        yield from _of_rotation(plan.rotation, olds, news, now)
+    if previous is not None and (plan.retirement is not None or plan.lingers):
+        yield _of_retirement(plan, previous)
+    for stray in olds.get(STRAYS, ()):
+        yield "info", f"token {shown(stray)} is revoked: an `up` that was interrupted made it, and nobody got it"
+    if (ended := olds.get(ENDED)) is not None:
+        yield _of_end(ended["token_prefix"], ended["gone"])
+
+
+def losses(olds: Mapping[str, Any]) -> Iterator[Notice]:
+    """What to tell when a series is read: what is missing in the account, and what is too much."""
+    if (gone := olds.get(lifecycle.GONE)) is not None:
+        how = "has expired" if gone == "expired" else "was revoked outside of Pulumi"
+        yield "warning", f"token {shown(olds['token_prefix'])} {how}; the next `pulumi up` makes a new one"
+    if (ended := olds.get(ENDED)) is not None:
+        yield _of_end(ended["token_prefix"], ended["gone"])
+    for stray in olds.get(STRAYS, ()):
+        yield (
+            "warning",
+            (
+                f"token {shown(stray)} was made by an `up` that was interrupted, and nobody got it; the next"
+                " `pulumi up` revokes it"
+            ),
+        )
+
+
+def _of_rotation(
+    rotation: Rotation, olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime
+) -> Iterator[Notice]:
+    token, overlap = shown(olds["token_prefix"]), timedelta(seconds=_seconds(news.get("overlap_seconds")))
+    what = f"token {token} rotates ({rotation.reason}): {rotation.why}"
+    if lifecycle.GONE in olds:
+        yield "info", what
+    elif rotation.reason == "emergency":
+        yield "info", f"{what}; it is revoked at once"
+    else:
+        until = f"until {_to_the_second(now + overlap)}" if overlap else "until the next `pulumi up`"
+        idle = "" if news.get("retire_previous") == "after_overlap" else ", and longer while it is in use"
+        yield "info", f"{what}; it stays valid {until}{idle}"
+        expiry = lifecycle.expires(olds)
+        if expiry is not None and expiry < now + overlap:
+            yield "warning", f"token {token} expires at {_to_the_second(expiry)}, before its overlap is over"
+
+
+def _of_retirement(plan: Plan, previous: Previous) -> Notice:
+    token, in_use = shown(previous.token_prefix), previous.is_in_use()
+    ended = _to_the_second(parse_time(previous.retires_at))
+    if plan.lingers:
+        expiry = f"until it expires at {_cut(previous.expiry_time)}" if previous.expiry_time else "for ever"
+        return "warning", (
+            f"token {token}, replaced at {_cut(previous.superseded_time)}, is still in use: {_last_use(previous)}. Its"
+            f' overlap ended at {ended}, but it stays valid {expiry}, unless retire_previous is "after_overlap". Give'
+            " that consumer the new secret"
+        )
+    if plan.retirement == "emergency":
+        return "info", f"token {token}, the one before it, is revoked at once too"
+    why = "no more than two may be valid" if plan.retirement == "displaced" else f"its overlap ended at {ended}"
+    used = (
+        f"though it is still in use: {_last_use(previous)}" if in_use else "and it was not used since it was replaced"
+    )
+    return ("warning" if in_use else "info"), f"token {token} is revoked: {why}, {used}"
+
+
+def _of_end(token_prefix: str, gone: lifecycle.Gone) -> Notice:
+    how = "has expired" if gone == "expired" else "was revoked outside of Pulumi"
+    return "info", f"token {shown(token_prefix)}, the one before the current one, {how}"
+
+
+def _last_use(previous: Previous) -> str:
+    """When, from where and by what a token was last used, fit for a terminal."""
+    by = "".join(character for character in previous.last_user_agent or "" if character.isprintable())
+    return (
+        f"last used at {_cut(previous.last_used_time)} from {previous.last_ip or 'an unknown address'}"
+        f" by {by[:_LONGEST_AGENT] or 'an unknown program'}"
+    )
+
+
+def _cut(time: str | None) -> str:
+    return _to_the_second(parse_time(time)) if time else "an unknown time"
+
+
+def _to_the_second(time: datetime) -> str:
+    return written(time.replace(microsecond=0))
+
+
+def _rotation(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> Rotation | None:
+    changed = {
+        name: lifecycle.changed_values(olds.get(name), news.get(name))
+        for name in ("revocation_triggers", "rotation_triggers")
+    }
+    due = lifecycle.find_due(olds, news, now)
+    settings = lifecycle.changed_settings(olds, news)
+    if changed["revocation_triggers"] is not None:
+        return Rotation("emergency", f"revocation_triggers changed ({changed['revocation_triggers']})")
+    if due and due.reason != "window":
+        return Rotation(due.reason, due.why)
+    if settings:
+        return Rotation("settings", f"{', '.join(settings)} changed")
+    if changed["rotation_triggers"] is not None:
+        return Rotation("trigger", f"rotation_triggers changed ({changed['rotation_triggers']})")
+    return Rotation(due.reason, due.why) if due else None
+
+
+def _retirement(
+    olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime, rotation: Rotation | None
+) -> tuple[Literal["emergency", "displaced", "overlap", "idle"] | None, bool]:
+    """Why the previous token is to be revoked, and whether only its use keeps it."""
+    previous = Previous.of(olds)
+    if previous is None:
+        return None, False
+    if rotation and rotation.reason == "emergency":
+        return "emergency", False
+    if now >= previous.retires(_seconds(news.get("overlap_seconds"))):
+        if news.get("retire_previous") == "after_overlap":
+            return "overlap", False
+        if not previous.is_in_use():
+            return "idle", False
+    elif not _displaces(rotation, olds):
+        return None, False
+    return ("displaced", False) if _displaces(rotation, olds) else (None, True)
+
+
+def _displaces(rotation: Rotation | None, olds: Mapping[str, Any]) -> bool:
+    """Whether a rotation needs the place of the previous token: the current one takes it, unless it is gone."""
+    return rotation is not None and lifecycle.GONE not in olds
+
+
+def _seconds(value: Any) -> float:
+    """A number of seconds that may be absent, or not known yet."""
+    return value if isinstance(value, int | float) else 0
