@@ -213,14 +213,14 @@ class AccessTokenProvider(_Provider):
         """The decision, and the outputs that it is about: the account's, where theirs are due and may be stale."""
         now = self.operation.now()
         decision = lifecycle.decide(olds, news, now)
-        is_due = lifecycle.find_end(olds, news, now) is not None
-        if isinstance(decision, lifecycle.Replace):
-            is_due |= decision.reason is not None
-            self.operation.account().confirm(id_, _owner(olds))
-        if is_due and lifecycle.is_stale(olds):
+        is_due = isinstance(decision, lifecycle.Replace) and decision.reason is not None
+        if lifecycle.is_stale(olds) and (is_due or lifecycle.find_end(olds, news, now)):
             olds = self._asked_anew(id_, olds)
-        # Once more, since the service's clock is known now.
-        return lifecycle.decide(olds, news, self.operation.now()), olds
+            decision = lifecycle.decide(olds, news, self.operation.now())
+        if isinstance(decision, lifecycle.Replace):
+            self.operation.account().confirm(id_, _owner(olds))
+            decision = lifecycle.decide(olds, news, self.operation.now())  # by the service's clock, known now
+        return decision, olds
 
     def _asked_anew(self, id_: str, olds: Mapping[str, Any]) -> dict[str, Any]:
         token = self.operation.account().find(id_, _owner(olds))

@@ -15,7 +15,7 @@ from typing import Any
 from pulumi_avn_token.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[2]
-TYPE = "pulumi-python:dynamic/avn:AccessToken"
+TYPES = ("pulumi-python:dynamic/avn:AccessToken", "pulumi-python:dynamic/avn:RotatingAccessToken")
 DAY = 24 * 60 * 60
 COMMAND_TIMEOUT_SECONDS = 120
 
@@ -111,13 +111,13 @@ class Project:
         return json.loads(shown.output)
 
     def state(self, *, plain: bool = False) -> dict[str, dict[str, Any]]:
-        """The recorded access tokens by name, secrets decrypted where `plain`."""
+        """The recorded access tokens and series by name, secrets decrypted where `plain`."""
         shown = self.pulumi("stack", "export", *(["--show-secrets"] if plain else []), hidden=plain)
         resources = json.loads(shown.output)["deployment"].get("resources", [])
-        return {resource["urn"].split("::")[-1]: resource for resource in resources if resource["type"] == TYPE}
+        return {resource["urn"].split("::")[-1]: resource for resource in resources if resource["type"] in TYPES}
 
     def outputs(self, name: str) -> Mapping[str, Any]:
-        """The recorded outputs of an access token, secrets decrypted."""
+        """The recorded outputs of an access token or a series, secrets decrypted."""
         outputs = self.state(plain=True)[name]["outputs"]
         return {name: _unwrapped(value) for name, value in outputs.items()}
 

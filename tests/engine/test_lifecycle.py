@@ -163,7 +163,10 @@ def test_a_window_longer_than_the_life_that_the_service_gave_is_told(tmp_path: P
     with Emulator(default_max_age_seconds=3600) as emulator:
         project = Project(tmp_path / "project", emulator)
         shown = project.tokens(ci='description="CI", early_rotation_window_seconds=86400').up().output
-        assert "lives no longer than early_rotation_window_seconds=86400: set a shorter one" in shown
+        assert (
+            "lives no longer than early_rotation_window_seconds=86400: it is rotated halfway; set a shorter one"
+            in shown
+        )
         project.up("--expect-no-changes")
 
 
