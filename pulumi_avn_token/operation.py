@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -23,8 +24,8 @@ def _utc_now() -> datetime:
 class Operation:
     """What all providers of a host process share: the engine starts one process for each of its operations.
 
-    `environ` and the stack's configuration say where the credential is; `now` is the machine's clock; `say` shows a
-    message, about the resource of a URN.
+    `environ` and the stack's configuration say where the credential is; `now` is the machine's clock; `sleep` waits,
+    in seconds; `say` shows a message, about the resource of a URN.
     """
 
     def __init__(
@@ -32,9 +33,11 @@ class Operation:
         *,
         environ: Mapping[str, str] = os.environ,
         now: Callable[[], datetime] = _utc_now,
+        sleep: Callable[[float], None] = time.sleep,
         say: Callable[[diagnostics.Severity, str, str], None] = diagnostics.say,
     ) -> None:
         self._machine = now
+        self._sleep = sleep
         self.say = say
         self.adoptions = Adoptions()
         self._environ = environ
@@ -67,5 +70,5 @@ class Operation:
                 from pulumi_avn_token.client import Client  # noqa: PLC0415
 
                 credential = self.credential()
-                self._account = Account(Client(credential, now=self._machine), credential)
+                self._account = Account(Client(credential, sleep=self._sleep, now=self._machine), credential)
             return self._account

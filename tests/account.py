@@ -24,6 +24,11 @@ class Observer:
         answer = self._call("GET", "/access_token", self._token).json()
         return {token["description"]: token for token in answer["tokens"] if token["created_manually"]}
 
+    def valid(self) -> dict[str, dict[str, Any]]:
+        """The valid tokens that somebody made, by prefix."""
+        answer = self._call("GET", "/access_token", self._token).json()
+        return {token["token_prefix"]: token for token in answer["tokens"] if token["created_manually"]}
+
     def make(self, description: str, **body: Any) -> dict[str, Any]:
         """Make a token by hand."""
         made: dict[str, Any] = self._call(
