@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
-_FOUND_LATER = "a token may have been made: run `pulumi up` again, which finds and revokes it"
+_MAYBE_PROCESSED = (AnswerLostError, ServerError, UnexpectedAnswerError)
 
 
 class Account:
@@ -81,16 +81,27 @@ class Account:
         """
         spec = replace(spec, description=marks.marked(spec.description, mark))
         try:
-            issued = self._client.create(spec, if_lost=_FOUND_LATER)
-        except (AnswerLostError, ServerError, UnexpectedAnswerError) as error:
+            issued = self._client.create(spec, if_lost="")
+        except _MAYBE_PROCESSED as error:
+            self._revoke_strays(mark, held, error)
             try:
-                for stray in marks.find_strays(self._client.list_tokens(), mark, held):
-                    self._client.revoke(stray)
-            except ApiError:
-                raise error from None
-            issued = self._client.create(spec, if_lost=_FOUND_LATER)
+                issued = self._client.create(spec, if_lost="")
+            except _MAYBE_PROCESSED as again:
+                self._revoke_strays(mark, held, again)
+                raise type(again)(f"{again}; nothing was left behind") from None
         self._write(issued.info.token_prefix, issued.info)
         return issued
+
+    def _revoke_strays(self, mark: str, held: Collection[str | None], lost: ApiError) -> None:
+        """Revoke what was made though its answer was lost; where that cannot be found out, tell what to look for."""
+        try:
+            for stray in marks.find_strays(self._client.list_tokens(), mark, held):
+                self._client.revoke(stray)
+        except ApiError:
+            raise type(lost)(
+                f"{lost}; if a token was made all the same, nobody holds it, and its description begins with"
+                f" [pulumi-avn-token {mark}]: revoke it, if it is still there after the next `pulumi up`"
+            ) from None
 
     def introduce(self, issued: IssuedToken, description: str, mark: str, made_as: User | None) -> TokenInfo:
         """Give a token that was made under a mark its own description, by its own authority if it has any."""

@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 CLOCK_TOLERANCE = timedelta(seconds=1.5)
 """An answer's Date tells whole seconds, and was on its way for a while."""
 
+A_CENTURY = timedelta(days=36_525)
+"""A clock that is further off is not believed."""
+
 CONNECT_TIMEOUT_SECONDS = 10
 READ_TIMEOUT_SECONDS = 60
 CONNECTIONS = 4
@@ -119,7 +122,7 @@ class Client:
     def create(self, spec: TokenSpec, *, if_lost: str = _MAYBE_MADE) -> IssuedToken:
         """Make a token; one request, repeated only where it provably was not processed.
 
-        if_lost: what to do where it may have been processed, for the error's end.
+        if_lost: what to do where it may have been processed, for the error's end; empty: that is the caller's to tell.
         """
         call = "creating a token"
         body: dict[str, Any] = {
@@ -136,7 +139,7 @@ class Client:
             if not isinstance(full_token, str) or not full_token:
                 raise self._unexpected(call, "it holds no full_token")
         except (AnswerLostError, ServerError, UnexpectedAnswerError) as error:
-            raise type(error)(f"{error}; {if_lost}") from None
+            raise type(error)("; ".join(filter(None, (str(error), if_lost)))) from None
         made = {"description": spec.description, **answer}
         if not isinstance(made.get("token_prefix"), str) or not made["token_prefix"]:
             made["token_prefix"] = full_token[:PREFIX_LENGTH]
@@ -221,9 +224,9 @@ class Client:
         """Take over the service's clock where it differs from the machine's by more than the header leaves open."""
         try:
             skew = parsedate_to_datetime(date or "") + timedelta(seconds=0.5) - self._now()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return
-        self.clock_skew = skew if abs(skew) > CLOCK_TOLERANCE else timedelta()
+        self.clock_skew = skew if CLOCK_TOLERANCE < abs(skew) < A_CENTURY else timedelta()
 
     def _answered(
         self, method: str, url: str, body: Mapping[str, Any] | None, identity: Mapping[str, Any]

@@ -298,9 +298,9 @@ def _unknown(key: str, keys: Mapping[str, Key]) -> str:
     """What is wrong with a key that is not among those that can be there, and what may be meant."""
     if key in KEYS and keys is KEYS_OF_SERIES:
         instead = "set rotation.before" if "rotat" in key else "a series of tokens takes none over"
-        return f"{_cut(key)} does not go with rotation: {instead}"
+        return f"{key} does not go with rotation: {instead}"
     if key in KEYS_OF_SERIES and keys is KEYS:
-        return f"{_cut(key)} needs rotation beside it"
+        return f"{key} needs rotation beside it"
     offered = [name for name, (_, read) in keys.items() if read is not _no_secret]
     offered += ["rotation"] if keys is KEYS else []
     near = difflib.get_close_matches(key, offered, n=1)

@@ -111,7 +111,7 @@ class AccessTokenProvider(_Provider):
         decision, olds = self._decided(_id, _olds, _news)
         if isinstance(decision, lifecycle.Replace):
             if decision.reason:
-                self._say("info", f"token {shown(_id)} is replaced by a new one: {decision.reason}", _news)
+                self._say("info", f"token {shown(_id)} is due to be replaced by a new one: {decision.reason}", _news)
             if _news.get("adopt_prefix") is not None and not lifecycle.adopts_another(_olds, _news):
                 self.operation.adoptions.rotate(_news["adopt_prefix"])
             return DiffResult(changes=True, replaces=list(decision.properties))
@@ -159,7 +159,8 @@ class AccessTokenProvider(_Provider):
         outs = {name: value for name, value in props.items() if name != lifecycle.GONE} | lifecycle.shown(token)
         if token.description == props.get("description") or lifecycle.DECLARED not in props:
             return ReadResult(id_, outs)
-        return ReadResult(id_, outs, {**_inputs(props), "description": token.description})
+        inputs = _inputs(props, lifecycle.RECORDED_ARGUMENTS)
+        return ReadResult(id_, outs, {**inputs, "description": token.description})
 
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -248,9 +249,9 @@ def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: arguments.get(name) for name in lifecycle.RECORDED_ARGUMENTS}
 
 
-def _inputs(outs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs that recorded outputs came from."""
-    return {**outs[lifecycle.DECLARED], **{name: outs[name] for name in lifecycle.RECORDED_ARGUMENTS if name in outs}}
+def _inputs(outs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The inputs that recorded outputs came from, but for the description."""
+    return {**outs[lifecycle.DECLARED], **{name: outs[name] for name in (*names, URN) if name in outs}}
 
 
 class RotatingAccessTokenProvider(_Provider):
@@ -286,7 +287,11 @@ class RotatingAccessTokenProvider(_Provider):
         outs.pop(rotation.ENDED, None)
         if lifecycle.GONE not in outs and outs["description"] == props.get("description"):
             return ReadResult(id_, outs)
-        return ReadResult(id_, outs, {"description": outs["description"]})
+        inputs = _inputs(props, rotation.RECORDED_ARGUMENTS)
+        # Without a description where the token is gone: so a refresh shows that something is missing.
+        return ReadResult(
+            id_, outs, inputs if lifecycle.GONE in outs else {**inputs, "description": outs["description"]}
+        )
 
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:

@@ -34,7 +34,7 @@ Severity = Literal["info", "warning"]
 
 Notice = tuple[Severity, str]
 
-_LONGEST_AGENT = 120
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +195,10 @@ def notices(plan: Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: d
     if previous is not None and (plan.retirement is not None or plan.lingers):
         yield _of_retirement(plan, previous)
     for stray in olds.get(STRAYS, ()):
-        yield "info", f"token {shown(stray)} is revoked: an `up` that was interrupted made it, and nobody got it"
+        yield (
+            "info",
+            f"token {shown(stray)} is due to be revoked: an `up` that was interrupted made it, and nobody got it",
+        )
     if (ended := olds.get(ENDED)) is not None:
         yield _of_end(ended["token_prefix"], ended["gone"])
 
@@ -221,7 +224,7 @@ def _of_rotation(
     rotation: Rotation, olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime
 ) -> Iterator[Notice]:
     token, overlap = shown(olds["token_prefix"]), timedelta(seconds=_seconds(news.get("overlap_seconds")))
-    what = f"token {token} rotates ({rotation.reason}): {rotation.why}"
+    what = f"token {token} is due to rotate ({rotation.reason}): {rotation.why}"
     if lifecycle.GONE in olds:
         yield "info", what
     elif rotation.reason == "emergency":
@@ -229,7 +232,7 @@ def _of_rotation(
     else:
         until = f"until {_to_the_second(now + overlap)}" if overlap else "until the next `pulumi up`"
         idle = "" if news.get("retire_previous") == "after_overlap" else ", and longer while it is in use"
-        yield "info", f"{what}; it stays valid {until}{idle}"
+        yield "info", f"{what}; it then stays valid {until}{idle}"
         expiry = lifecycle.expires(olds)
         if expiry is not None and expiry < now + overlap:
             yield "warning", f"token {token} expires at {_to_the_second(expiry)}, before its overlap is over"
@@ -241,17 +244,19 @@ def _of_retirement(plan: Plan, previous: Previous) -> Notice:
     if plan.lingers:
         expiry = f"until it expires at {_cut(previous.expiry_time)}" if previous.expiry_time else "for ever"
         return "warning", (
-            f"token {token}, replaced at {_cut(previous.superseded_time)}, is still in use: {_last_use(previous)}. Its"
-            f' overlap ended at {ended}, but it stays valid {expiry}, unless retire_previous is "after_overlap". Give'
-            " that consumer the new secret"
+            f"token {token}, replaced at {_cut(previous.superseded_time)}, was used since: {_last_use(previous)}. Its"
+            f' overlap ended at {ended}, but it stays valid {expiry}, unless retire_previous is "after_overlap". If'
+            " that consumer has not changed over, give it the new secret"
         )
     if plan.retirement == "emergency":
         return "info", f"token {token}, the one before it, is revoked at once too"
     why = "no more than two may be valid" if plan.retirement == "displaced" else f"its overlap ended at {ended}"
     used = (
-        f"though it is still in use: {_last_use(previous)}" if in_use else "and it was not used since it was replaced"
+        f"though it was used since it was replaced: {_last_use(previous)}"
+        if in_use
+        else "and it was not used since it was replaced"
     )
-    return ("warning" if in_use else "info"), f"token {token} is revoked: {why}, {used}"
+    return ("warning" if in_use else "info"), f"token {token} is due to be revoked: {why}, {used}"
 
 
 def _of_end(token_prefix: str, gone: lifecycle.Gone) -> Notice:
@@ -261,11 +266,14 @@ def _of_end(token_prefix: str, gone: lifecycle.Gone) -> Notice:
 
 def _last_use(previous: Previous) -> str:
     """When, from where and by what a token was last used, fit for a terminal."""
-    by = "".join(character for character in previous.last_user_agent or "" if character.isprintable())
     return (
-        f"last used at {_cut(previous.last_used_time)} from {previous.last_ip or 'an unknown address'}"
-        f" by {by[:_LONGEST_AGENT] or 'an unknown program'}"
+        f"last used at {_cut(previous.last_used_time)} from {_plain(previous.last_ip) or 'an unknown address'}"
+        f" by {_plain(previous.last_user_agent) or 'an unknown program'}"
     )
+
+
+def _plain(text: str | None) -> str:
+    return "".join(character for character in text or "" if character.isprintable())[:_LONGEST_SHOWN]
 
 
 def _cut(time: str | None) -> str:
@@ -284,13 +292,13 @@ def _rotation(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -
     due = lifecycle.find_due(olds, news, now)
     settings = lifecycle.changed_settings(olds, news)
     if changed["revocation_triggers"] is not None:
-        return Rotation("emergency", f"revocation_triggers changed ({changed['revocation_triggers']})")
+        return Rotation("emergency", f"revocation_triggers changed ({_plain(changed['revocation_triggers'])})")
     if due and due.reason != "window":
         return Rotation(due.reason, due.why)
     if settings:
         return Rotation("settings", f"{', '.join(settings)} changed")
     if changed["rotation_triggers"] is not None:
-        return Rotation("trigger", f"rotation_triggers changed ({changed['rotation_triggers']})")
+        return Rotation("trigger", f"rotation_triggers changed ({_plain(changed['rotation_triggers'])})")
     return Rotation(due.reason, due.why) if due else None
 
 

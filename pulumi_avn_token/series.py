@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pulumi_avn_token import lifecycle, marks, rotation
 from pulumi_avn_token.errors import AvnTokenError
-from pulumi_avn_token.model import IssuedToken, User, written
+from pulumi_avn_token.model import IssuedToken, TokenInfo, User, written
 
 if TYPE_CHECKING:
     from pulumi_avn_token.account import Account
@@ -79,7 +79,10 @@ class Series:
     def end(self, olds: Mapping[str, Any]) -> None:
         """Revoke every token of the series; one that is gone already is no error."""
         strays = marks.find_strays(self._account.tokens(), self._mark, _held(olds))
-        for prefix in filter(None, (*strays, *reversed(_held(olds)))):
+        ended = [prefix for prefix in (*strays, *reversed(_held(olds))) if prefix]
+        for prefix in ended:
+            self._account.check_not_in_use(prefix)
+        for prefix in ended:
             self._account.revoke(prefix, self._made_as)
 
     def _described(self, outs: Mapping[str, Any], news: Mapping[str, Any], *, but: str | None) -> dict[str, Any]:
@@ -89,7 +92,10 @@ class Series:
             self._account.update(previous, news["description"], self._made_as)
         if current is None or current == but:
             return {}
-        return lifecycle.shown(self._account.update(current, news["description"], self._made_as))
+        return self._shown(self._account.update(current, news["description"], self._made_as))
+
+    def _shown(self, token: TokenInfo) -> dict[str, Any]:
+        return lifecycle.shown(marks.without_own_use(token, self._mark))
 
     def _revoke_or_undo(self, leaked: str, issued: IssuedToken) -> None:
         """Revoke what a new token was made for; where that fails, the new one is revoked: no state would hold it."""
@@ -113,7 +119,7 @@ class Series:
         if _held(outs)[0] is not None:
             outs |= rotation.superseded(outs, news, token.create_time or written(self._now()))
         outs.pop(lifecycle.GONE, None)
-        outs |= lifecycle.shown(marks.without_own_use(token, self._mark))
+        outs |= self._shown(token)
         outs |= {
             "full_token": issued.full_token,
             lifecycle.DECLARED: lifecycle.declared(news),

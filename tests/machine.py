@@ -20,6 +20,7 @@ from tests.account import Observer
 
 HOUR = 60 * 60
 DAY = 24 * HOUR
+EVENTS = ("rotates_at", "previous_retires_at", "previous_expiry_time", "expiry_time")
 CALLS = ("create", "list", "update", "revoke", "me")
 FAULTS = st.builds(
     Fault,
@@ -146,10 +147,33 @@ class SeriesMachine(RuleBasedStateMachine):
         self._driver.wait(seconds)
 
     @precondition(lambda self: self.uses)
+    @rule(event=st.sampled_from(EVENTS), seconds=st.sampled_from([-HOUR // 2, 2]))
+    def go_to_an_event(self, event: str, seconds: int) -> None:
+        """Let time pass until about the next event, and apply."""
+        state = self._driver.state() or {}
+        if state.get(event) and (left := (parse_time(state[event]) - self._now()).total_seconds() + seconds) > 0:
+            self._driver.wait(left)
+            self._up([])
+
+    @precondition(lambda self: self.uses)
+    @rule(seconds=st.sampled_from([-HOUR // 2, 2]), is_used=st.booleans(), is_shortened=st.booleans())
+    def rotate_and_go_to_the_end_of_the_overlap(self, seconds: int, is_used: bool, is_shortened: bool) -> None:  # noqa: FBT001
+        """Rotate, let somebody use the previous token or not, and apply again about when its overlap is over."""
+        self.change("rotation_triggers")
+        self._up([])
+        if is_used and (previous := (self._driver.state() or {}).get("previous_token_prefix")):
+            self._use(previous)
+        if is_shortened:
+            self.declared["overlap_seconds"] //= 2
+        self.go_to_an_event("previous_retires_at", seconds)
+
+    @precondition(lambda self: self.uses)
     @rule(data=st.data())
     def use(self, data: st.DataObject) -> None:
         """Use any secret that was ever handed out: it works exactly if the account has its token."""
-        prefix = data.draw(st.sampled_from(sorted(self.uses)[-3:]))
+        self._use(data.draw(st.sampled_from(list(self.uses)[-3:])))
+
+    def _use(self, prefix: str) -> None:
         is_valid = prefix in self.observer.valid()
         assert self.observer.works(self.uses[prefix].full_token) == is_valid
         if is_valid:

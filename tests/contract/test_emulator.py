@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -399,6 +400,21 @@ def test_injected_clock_rules() -> None:
         token = caller.create(max_age_seconds=3600)
         caller.close()
     assert (token["create_time"], token["expiry_time"]) == ("1970-01-12T13:46:40Z", "1970-01-12T14:46:40Z")
+
+
+def test_answers_are_dated_by_the_clock() -> None:
+    """Every answer, an error too, tells the emulator's time as HTTP does, and follows where the clock is moved."""
+    with Emulator(clock=lambda: 1_000_000.0) as emulator:
+        caller = Caller(emulator)
+        for offset in (0, 86400, -3600):
+            emulator.clock_offset = offset
+            date = formatdate(1_000_000 + offset, usegmt=True)
+            paths = ("/v1/me", "/v1/access_token", token_path("none"), "/v1/nothing", "/emulator/clock")
+            assert {caller("GET", path).headers["Date"] for path in paths} == {date}
+        emulator.faults = [{"kind": "status", "status": 500}]
+        refused = caller("GET", "/v1/me")
+        assert (refused.status_code, refused.headers["Date"]) == (500, date)
+        caller.close()
 
 
 def test_allowlist_is_enforced(emulator: Emulator, call: Caller) -> None:

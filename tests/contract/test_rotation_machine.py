@@ -189,8 +189,8 @@ def test_whatever_happens_a_series_keeps_its_promises() -> None:
     run_state_machine_as_test(
         ProviderMachine,
         settings=settings(
-            max_examples=15,
-            stateful_step_count=40,
+            max_examples=60,
+            stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,43 @@ TYPES = ("pulumi-python:dynamic/avn:AccessToken", "pulumi-python:dynamic/avn:Rot
 DAY = 24 * 60 * 60
 COMMAND_TIMEOUT_SECONDS = 120
 
+SERIES = {
+    "max_age_seconds": 30 * DAY,
+    "early_rotation_window_seconds": 10 * DAY,
+    "overlap_seconds": 5 * DAY,
+}
+"""What a test's series is like where it does not say otherwise."""
+
+CONSUMER = '''
+from pulumi import dynamic
+
+class ConsumerProvider(dynamic.ResourceProvider):
+    """Something that is configured with the token, and checks what it is given."""
+
+    def create(self, props):
+        self.use(props["token"])
+        return dynamic.CreateResult("consumer", props)
+
+    def diff(self, _id, olds, news):
+        return dynamic.DiffResult(changes=olds["token"] != news["token"])
+
+    def update(self, _id, olds, news):
+        self.use(news["token"])
+        self.use(olds["token"])
+        return dynamic.UpdateResult(news)
+
+    def use(self, token):
+        import os, requests
+        url = os.environ["AIVEN_WEB_URL"] + "/v1/me"
+        headers = {"Authorization": "aivenv1 " + token, "User-Agent": "consumer"}
+        requests.get(url, headers=headers, timeout=10).raise_for_status()
+
+class Consumer(dynamic.Resource):
+    def __init__(self, name, token):
+        super().__init__(ConsumerProvider(), name, {"token": token})
+'''
+"""The part of a program that defines `Consumer(name, token)`."""
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -26,6 +66,17 @@ class Ran:
 
     output: str = field(repr=False)
     status: int
+
+    def messages(self, name: str) -> list[str]:
+        """What the command told about a resource under *Diagnostics*; a warning begins with `warning: `."""
+        told: dict[str, None] = {}
+        is_about_it = False
+        for line in self.output.partition("\nDiagnostics:\n")[2].splitlines():
+            if not line.startswith("    "):
+                is_about_it = line.endswith(f" ({name}):")
+            elif is_about_it:
+                told[line.strip()] = None
+        return list(told)
 
 
 @dataclass
@@ -57,27 +108,28 @@ class Project:
         lines += [f'pulumi.export("{name}", {name}.full_token)' for name in tokens]
         return self.program("\n".join(lines))
 
-    def pulumi(self, *arguments: str, fails: bool = False, hidden: bool = False) -> Ran:
-        """Run `pulumi`, which must succeed, or fail; what is `hidden` does not count as printed in the open."""
-        environ = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AIVEN_", "COV_"))
-        }
-        environ |= {
-            "PATH": os.pathsep.join([str(ROOT / ".engine" / "bin"), str(Path(sys.executable).parent), environ["PATH"]]),
-            "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
-            "HOME": str(self.folder),
-            "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(),
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "AIVEN_TOKEN": self.emulator.token,
-            "AIVEN_WEB_URL": self.emulator.url,
-        }
-        environ |= self.environ
+    def series(self, **series: str) -> Project:
+        """Make a program that declares a series for each name, with what is given as Python source beside `SERIES`."""
+        lines = [
+            f'avn.RotatingAccessToken("{name}", **dict({SERIES}, **dict({{"description": "{name}"}}, {arguments})))'
+            for name, arguments in series.items()
+        ]
+        return self.program("\n".join(lines))
+
+    def at(self, day: float) -> Project:
+        """Set the account's clock to a day of a story that began 400 days ago."""
+        self.emulator.clock_offset = (day - 400) * DAY
+        return self
+
+    def pulumi(self, *arguments: str, fails: bool | None = False, hidden: bool = False) -> Ran:
+        """Run `pulumi`, which must succeed, or fail; where `fails` is None, it may do either.
+
+        What is `hidden` does not count as printed in the open.
+        """
         ran = subprocess.run(
             ["pulumi", *arguments, "--non-interactive", "--color", "never"],
             cwd=self.folder,
-            env={name: value for name, value in environ.items() if value},
+            env=self._environ(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -86,7 +138,7 @@ class Project:
         )
         if not hidden:
             self.printed.append(ran.stdout)
-        assert (ran.returncode != 0) == fails, ran.stdout
+        assert fails is None or (ran.returncode != 0) == fails, ran.stdout
         return Ran(ran.stdout, ran.returncode)
 
     def up(self, *arguments: str, fails: bool = False) -> Ran:
@@ -120,6 +172,58 @@ class Project:
         """The recorded outputs of an access token or a series, secrets decrypted."""
         outputs = self.state(plain=True)[name]["outputs"]
         return {name: _unwrapped(value) for name, value in outputs.items()}
+
+    def held(self) -> set[str]:
+        """The prefixes of the tokens that the state holds."""
+        outputs = [resource["outputs"] for resource in self.state().values()]
+        names = ("token_prefix", "previous_token_prefix")
+        return {held[name] for held in outputs for name in names if held.get(name) is not None}
+
+    def kill_up(self, when: Callable[[], bool]) -> None:
+        """Run `pulumi up`, and kill it with all that it started once something is so; then free the stack's lock."""
+        with subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
+            cwd=self.folder,
+            env=self._environ(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as running:
+            try:
+                deadline = time.monotonic() + COMMAND_TIMEOUT_SECONDS
+                while not when():
+                    assert running.poll() is None, "it ended before it was to be killed"
+                    assert time.monotonic() < deadline, "it never came to where it was to be killed"
+                    time.sleep(0.02)
+            finally:
+                _kill_session(running.pid)
+        self.pulumi("cancel", "--yes")
+
+    def _environ(self) -> dict[str, str]:
+        environ = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AIVEN_", "COV_"))
+        }
+        environ |= {
+            "PATH": os.pathsep.join([str(ROOT / ".engine" / "bin"), str(Path(sys.executable).parent), environ["PATH"]]),
+            "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
+            "HOME": str(self.folder),
+            "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "AIVEN_TOKEN": self.emulator.token,
+            "AIVEN_WEB_URL": self.emulator.url,
+        }
+        environ |= self.environ
+        return {name: value for name, value in environ.items() if value}
+
+
+def _kill_session(leader: int) -> None:
+    """Kill a process with all that it started: the engine gives each plugin a process group of its own."""
+    for pid in [int(process.name) for process in Path("/proc").iterdir() if process.name.isdigit()]:
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) == leader:
+                os.kill(pid, signal.SIGKILL)
 
 
 def _unwrapped(value: Any) -> Any:

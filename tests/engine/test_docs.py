@@ -57,9 +57,9 @@ def test_the_programs_of_the_readme_run(project: Project, observer: Observer) ->
 
 
 def test_the_commands_of_the_readme_run(project: Project, observer: Observer, emulator: Emulator) -> None:
-    """The shortest real use, typed as it stands, ends with a secret that works."""
+    """The shortest real use and the run for a schedule, typed as they stand, give a secret that works."""
     (project.folder / "__main__.py").write_text(blocks("python")[0], encoding="utf-8")
-    commands = blocks("sh")[1].replace("AIVEN_TOKEN=…", 'AIVEN_TOKEN="$TOKEN_OF_THE_TEST"')
+    commands = "".join(blocks("sh")[1:3]).replace("AIVEN_TOKEN=…", 'AIVEN_TOKEN="$TOKEN_OF_THE_TEST"')
     environ = {
         **os.environ,
         "PATH": os.pathsep.join([str(ROOT / ".engine/bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -80,7 +80,9 @@ def test_the_commands_of_the_readme_run(project: Project, observer: Observer, em
         capture_output=True,
         text=True,
     )
-    assert observer.works(ran.stdout.splitlines()[-1])
+    (secret,) = (line for line in ran.stdout.splitlines() if len(line) > 300)
+    assert observer.works(secret)
+    assert "2 unchanged" in ran.stdout
 
 
 def test_the_documents_about_the_emulator_run() -> None:
@@ -104,14 +106,24 @@ def test_the_first_two_commands_are_the_two_and_exist() -> None:
 
 
 def test_the_table_of_arguments_is_the_signature() -> None:
-    """Every argument stands in the README's table, in its order, and no other does."""
-    table = README.split("## Arguments")[1].split("Outputs:")[0]
-    documented = [
-        name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    """Every argument stands in the README's tables, those of the first in their order, and no other does."""
+    tables = README.split("## Arguments")[1].split("Outputs:")[0].split("A `RotatingAccessToken` takes")
+    documented, further = [
+        [name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+        for table in tables
     ]
-    parameters = inspect.signature(avn.AccessToken.__init__).parameters
-    keywords = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
-    assert documented == [name for name in keywords if name != "opts"]
+    assert documented == keywords(avn.AccessToken)
+    assert {*documented[:-2], *further} == set(keywords(avn.RotatingAccessToken))
+
+
+def keywords(resource: type) -> list[str]:
+    """The arguments of a resource, in their order."""
+    parameters = inspect.signature(resource.__init__).parameters.values()  # type: ignore[misc]
+    return [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "opts"
+    ]
 
 
 def test_the_links_of_the_documents_lead_somewhere() -> None:

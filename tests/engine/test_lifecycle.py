@@ -6,39 +6,12 @@ from pathlib import Path
 
 from pulumi_avn_token.emulator import Emulator
 from tests.account import Observer
-from tests.engine.project import DAY, Project
+from tests.engine.project import CONSUMER, DAY, Project
 
-CONSUMER = '''
-    from pulumi import dynamic
-
-    class ConsumerProvider(dynamic.ResourceProvider):
-        """Something that is configured with the token, and checks what it is given."""
-
-        def create(self, props):
-            self.use(props["token"])
-            return dynamic.CreateResult("consumer", props)
-
-        def diff(self, _id, olds, news):
-            return dynamic.DiffResult(changes=olds["token"] != news["token"])
-
-        def update(self, _id, olds, news):
-            self.use(news["token"])
-            self.use(olds["token"])
-            return dynamic.UpdateResult(news)
-
-        def use(self, token):
-            import os, requests
-            url = os.environ["AIVEN_WEB_URL"] + "/v1/me"
-            headers = {"Authorization": "aivenv1 " + token, "User-Agent": "consumer"}
-            requests.get(url, headers=headers, timeout=10).raise_for_status()
-
-    class Consumer(dynamic.Resource):
-        def __init__(self, name, token):
-            super().__init__(ConsumerProvider(), name, {"token": token})
-
-    token = avn.AccessToken("ci", description="CI", rotation_triggers={"release": RELEASE})
-    Consumer("consumer", token.full_token)
-'''
+CONSUMED = """
+token = avn.AccessToken("ci", description="CI", rotation_triggers={"release": RELEASE})
+Consumer("consumer", token.full_token)
+"""
 
 
 def test_an_up_makes_the_tokens_and_their_secrets_work(project: Project, observer: Observer) -> None:
@@ -108,10 +81,10 @@ def test_a_trigger_replaces_and_dependents_change_over_in_between(
     project: Project, observer: Observer, emulator: Emulator
 ) -> None:
     """The new token is made, its consumer moves from one that works to one that works, then the old one is revoked."""
-    project.program(CONSUMER.replace("RELEASE", "1")).up()
+    project.program(CONSUMER + CONSUMED.replace("RELEASE", "1")).up()
     old = project.outputs("ci")
     emulator.clear_requests()
-    shown = project.program(CONSUMER.replace("RELEASE", "2")).up().output
+    shown = project.program(CONSUMER + CONSUMED.replace("RELEASE", "2")).up().output
     assert "[diff: ~rotation_triggers]" in shown
     happened = [
         (request.user_agent or "").split("/")[0] + " " + request.method
@@ -133,7 +106,7 @@ def test_a_token_inside_its_window_is_replaced_and_the_preview_says_why(
     emulator.clock_offset = 0
     old = project.outputs("ci")
     reason = (
-        f"token {old['token_prefix']} is replaced by a new one: it expires at {old['expiry_time']},"
+        f"token {old['token_prefix']} is due to be replaced by a new one: it expires at {old['expiry_time']},"
         " within early_rotation_window_seconds=604800"
     )
     assert reason in project.preview().output

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -14,14 +16,18 @@ import pytest
 from pulumi_avn_token.account import Account
 from pulumi_avn_token.credentials import Credential
 from pulumi_avn_token.errors import (
+    AnswerLostError,
     ApiError,
     CredentialError,
+    ForbiddenError,
+    InvalidRequestError,
     ServerError,
     TokenInUseError,
     TokenNotFoundError,
     UnexpectedAnswerError,
     WrongAccountError,
 )
+from pulumi_avn_token.marks import marked
 from pulumi_avn_token.model import IssuedToken, TokenInfo, TokenSpec, User
 from pulumi_avn_token.operation import Operation
 
@@ -45,6 +51,8 @@ class FakeClient:
         self.broken: Exception | None = None
         self.knows_revoke = True
         self.pause_seconds = 0.0
+        self.answers: dict[str, list[Exception | None]] = {}
+        self.clock_skew = timedelta()
 
     def me(self) -> User:
         """Give the owner."""
@@ -56,12 +64,20 @@ class FakeClient:
         self._called("list")
         return list(self.tokens.values())
 
-    def create(self, spec: TokenSpec) -> IssuedToken:
-        """Make a token."""
+    def create(self, spec: TokenSpec, *, if_lost: str = "look first") -> IssuedToken:
+        """Make a token; it is made too where the answer is lost."""
+        self.if_lost = if_lost
+        token = TokenInfo(token_prefix=f"made-{len(self.calls) + 1}", description=spec.description)
+        error = next(iter(self.answers.get("create", [])), None)
+        if error is None or isinstance(error, AnswerLostError):
+            self.tokens[token.token_prefix] = token
         self._called("create")
-        token = TokenInfo(token_prefix=f"made-{len(self.calls)}", description=spec.description)
-        self.tokens[token.token_prefix] = token
         return IssuedToken(info=token, full_token=f"{token.token_prefix}{IN_USE}")
+
+    def introduce(self, issued: IssuedToken, description: str, mark: str) -> TokenInfo:
+        """Set a description as the token itself."""
+        self._called(f"introduce {mark}")
+        return replace(issued.info, description=description, currently_active=True)
 
     def update(self, token_prefix: str, description: str) -> TokenInfo:
         """Set a description."""
@@ -81,8 +97,10 @@ class FakeClient:
     def _called(self, call: str) -> None:
         self.calls.append(call)
         time.sleep(self.pause_seconds)
-        if self.broken is not None:
-            raise self.broken
+        queue = self.answers.get(call.partition(" ")[0], [])
+        error = self.broken or (queue.pop(0) if queue else None)
+        if error is not None:
+            raise error
 
 
 def token(token_prefix: str = PREFIX, description: str = "d", *, currently_active: bool = False) -> TokenInfo:
@@ -311,6 +329,127 @@ def test_confirmation_is_of_the_same_user(account: Account) -> None:
     account.confirm(PREFIX, User(user_id="u1", user="old@example.org"))
     with pytest.raises(WrongAccountError):
         account.confirm(PREFIX, User(user_id="u2", user="me@example.org"))
+
+
+MARK = "series-0123456789abcdef"
+SPEC = TokenSpec(description="Ingest")
+LOST = AnswerLostError("the connection broke")
+LOOK = (
+    f"if a token was made all the same, nobody holds it, and its description begins with [pulumi-avn-token {MARK}]:"
+    " revoke it, if it is still there after the next `pulumi up`"
+)
+TWICE = ["create", "list", "revoke", "create", "list"]
+
+
+def test_token_of_a_series_is_made_under_its_mark(account: Account, client: FakeClient) -> None:
+    """One request where all is well; the token is known afterwards, under the description that marks it."""
+    assert len(list(account.tokens())) == 2
+    issued = account.issue(SPEC, MARK, ())
+    assert client.calls == ["list", "create"]
+    assert issued.info.description == marked("Ingest", MARK)
+    assert account.find(issued.info.token_prefix, ME) == issued.info
+    assert client.if_lost == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (LOST, ["create", "list", "revoke", "create"]),
+        (ServerError("(502)"), ["create", "list", "create"]),
+        (UnexpectedAnswerError("a page"), ["create", "list", "create"]),
+    ],
+)
+def test_token_whose_answer_was_lost_is_revoked_and_made_anew(
+    account: Account, client: FakeClient, error: ApiError, asked: list[str]
+) -> None:
+    """What nobody got is found by its mark; what is held under the same mark, or is somebody else's, is left alone."""
+    for prefix, mark in (("held", MARK), ("other", f"{MARK}0")):
+        client.tokens[prefix] = token(prefix, marked("Ingest", mark))
+    before = set(client.tokens)
+    client.answers = {"create": [error]}
+    issued = account.issue(SPEC, MARK, ("held", None))
+    assert client.calls == asked
+    assert set(client.tokens) == {*before, issued.info.token_prefix}
+
+
+@pytest.mark.parametrize("error", [InvalidRequestError("(400)"), ForbiddenError("(403)")])
+def test_token_that_was_refused_is_not_made_anew(account: Account, client: FakeClient, error: ApiError) -> None:
+    """What provably made no token is the error that it is."""
+    client.answers = {"create": [error]}
+    with pytest.raises(type(error)):
+        account.issue(SPEC, MARK, ())
+    assert client.calls == ["create"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "told"),
+    [
+        ({"list": [ServerError("(500)")]}, ["create", "list"], f"the connection broke; {LOOK}"),
+        ({"revoke": [ForbiddenError("(403)")]}, ["create", "list", "revoke"], f"the connection broke; {LOOK}"),
+        ({"list": [AnswerLostError("again")]}, ["create", "list"], f"the connection broke; {LOOK}"),
+        ({"create": [LOST]}, [*TWICE, "revoke"], "the connection broke; nothing was left behind"),
+        ({"create": [ServerError("(500)")]}, TWICE, "(500); nothing was left behind"),
+        ({"create": [ForbiddenError("(403)")]}, TWICE[:-1], "(403)"),
+    ],
+)
+def test_lost_answer_is_told_where_it_cannot_be_made_good(
+    account: Account,
+    client: FakeClient,
+    answers: dict[str, list[Exception | None]],
+    asked: list[str],
+    told: str,
+) -> None:
+    """What was made is found and revoked, also the second time; where it cannot be, it is told what to look for."""
+    client.answers = {**answers, "create": [LOST, *answers.get("create", [])]}
+    with pytest.raises(ApiError) as caught:
+        account.issue(SPEC, MARK, ())
+    assert client.calls == asked
+    assert str(caught.value) == told
+    assert len(client.tokens) == (3 if LOOK in told else 2)
+
+
+def test_new_token_gets_its_description_by_itself(account: Account, client: FakeClient) -> None:
+    """The token's own request is seen, and the token is not taken for the one that asks afterwards."""
+    account.tokens()
+    issued = account.issue(SPEC, MARK, ())
+    introduced = account.introduce(issued, "Ingest", MARK, ME)
+    assert client.calls == ["list", "create", f"introduce {MARK}"]
+    assert introduced == replace(issued.info, description="Ingest", currently_active=False)
+    assert account.find(introduced.token_prefix, ME) == introduced
+    account.check_not_in_use(introduced.token_prefix)
+
+
+def test_token_that_may_not_describe_itself_is_described_by_the_credential(
+    account: Account, client: FakeClient
+) -> None:
+    """Whatever keeps a token from its own request, the credential makes it; if that fails, its error is told."""
+    issued = account.issue(SPEC, MARK, ())
+    client.answers = {"introduce": [ForbiddenError("(403)"), LOST], "update": [None, ServerError("(500)")]}
+    assert account.introduce(issued, "Ingest", MARK, ME).description == "Ingest"
+    assert client.calls[1:] == [f"introduce {MARK}", "update"]
+    with pytest.raises(ServerError):
+        account.introduce(issued, "Ingest", MARK, ME)
+
+
+def test_clock_is_that_of_the_last_answer(account: Account, client: FakeClient) -> None:
+    """How far the service's clock is ahead is asked of the client each time."""
+    assert account.clock_skew == timedelta()
+    client.clock_skew = timedelta(days=-400)
+    assert account.clock_skew == timedelta(days=-400)
+
+
+def test_token_in_use_is_found_before_anything_is_revoked(account: Account, client: FakeClient) -> None:
+    """That a token is in use can be asked beforehand: it costs one list, and changes nothing."""
+    account.check_not_in_use(PREFIX)
+    account.check_not_in_use("gone")
+    for prefix in (IN_USE[:12], IN_USE):
+        with pytest.raises(TokenInUseError):
+            account.check_not_in_use(prefix)
+    assert client.calls == ["list"]
+    client.tokens[PREFIX] = token(currently_active=True)
+    later = Account(cast("Client", client), Credential(token="another", source="a pocket"))
+    with pytest.raises(TokenInUseError):
+        later.check_not_in_use(PREFIX)
 
 
 def test_operation_has_one_account() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_avn_token.arguments import Fault, find_faults
+from pulumi_avn_token.arguments import Fault, find_faults, find_faults_of_series
 from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX
 
 calmly = settings(deadline=None)
@@ -26,6 +26,7 @@ ARGUMENTS = (
     "full_token",
 )
 PREFIX = "XCJ3+bgWywIh"
+DAY = 24 * 60 * 60
 FULL_TOKEN = PREFIX + "aB3/" * 20
 
 PLAIN = st.recursive(
@@ -291,3 +292,141 @@ def test_whatever_comes_is_answered_with_faults(arguments: dict[str, Any], unkno
 def test_none_is_the_same_as_absent(name: str) -> None:
     """An argument that is None was not given."""
     assert not faults(**{name: None})
+
+
+SERIES: dict[str, Any] = {
+    "description": "Ingest workers",
+    "max_age_seconds": 60 * DAY,
+    "early_rotation_window_seconds": 14 * DAY,
+}
+ARGUMENTS_OF_SERIES = (
+    *(name for name in ARGUMENTS if name not in {"adopt_prefix", "full_token"}),
+    "overlap_seconds",
+    "retire_previous",
+    "revocation_triggers",
+)
+WINDOW, OVERLAP = "early_rotation_window_seconds", "overlap_seconds"
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        (dict.fromkeys([OVERLAP, "retire_previous", "rotation_triggers", "revocation_triggers"]), []),
+        (
+            {
+                OVERLAP: 7.0 * DAY,
+                "retire_previous": "after_overlap",
+                "extend_when_used": True,
+                "ip_allowlist": ["192.0.2.0/24"],
+                "scopes": ["user:read"],
+                "rotation_triggers": {"release": "2026-11"},
+                "revocation_triggers": {"leak": [1, None]},
+            },
+            [],
+        ),
+        ({OVERLAP: 0}, []),
+        ({OVERLAP: 14 * DAY}, []),
+        ({OVERLAP: 14 * DAY + 1}, [(OVERLAP, f"must be at most {WINDOW} (1209600), not 1209601")]),
+        ({WINDOW: 60 * DAY - 1}, []),
+        ({WINDOW: 60 * DAY}, [(WINDOW, "must be less than max_age_seconds (5184000), not 5184000")]),
+        (
+            {WINDOW: 60 * DAY, OVERLAP: 61 * DAY},
+            [
+                (WINDOW, "must be less than max_age_seconds (5184000), not 5184000"),
+                (OVERLAP, f"must be at most {WINDOW} (5184000), not 5270400"),
+            ],
+        ),
+        ({WINDOW: 0}, [(WINDOW, "must be a whole number of seconds from 1 to 315359999, not 0")]),
+        ({OVERLAP: -1}, [(OVERLAP, "must be a whole number of seconds from 0 to 315359999, not -1")]),
+        ({OVERLAP: 0.5}, [(OVERLAP, "must be a whole number of seconds from 0 to 315359999, not 0.5")]),
+        ({OVERLAP: "7d"}, [(OVERLAP, "must be a number of seconds, not a string")]),
+        ({OVERLAP: True}, [(OVERLAP, "must be a number of seconds, not a boolean")]),
+        ({"retire_previous": "never"}, [("retire_previous", "must be one of when_idle, after_overlap")]),
+        ({"retire_previous": ["when_idle"]}, [("retire_previous", "must be one of when_idle, after_overlap")]),
+        ({"retire_previous": {}}, [("retire_previous", "must be one of when_idle, after_overlap")]),
+        ({"retire_previous": ""}, [("retire_previous", "must be one of when_idle, after_overlap")]),
+        ({"revocation_triggers": ["x"]}, [("revocation_triggers", "must be a mapping, not a list")]),
+        (
+            {"max_age_seconds": 1},
+            [("max_age_seconds", "must be a whole number of seconds from 600 to 315360000, not 1")],
+        ),
+        ({"max_age_seconds": None}, [("max_age_seconds", "is missing")]),
+        ({WINDOW: None, OVERLAP: DAY}, [(WINDOW, "is missing")]),
+        (dict.fromkeys(SERIES), [(name, "is missing") for name in SERIES]),
+        (
+            {
+                "description": "",
+                "max_age_seconds": 1,
+                "extend_when_used": 1,
+                "ip_allowlist": "x",
+                "scopes": "x",
+                WINDOW: 0,
+                "rotation_triggers": 1,
+                OVERLAP: -1,
+                "retire_previous": 1,
+                "revocation_triggers": 1,
+            },
+            [
+                ("description", "must not be empty"),
+                ("max_age_seconds", "must be a whole number of seconds from 600 to 315360000, not 1"),
+                ("extend_when_used", "must be true or false, not a number"),
+                ("ip_allowlist", "must be a list, not a string"),
+                ("scopes", "must be a list, not a string"),
+                (WINDOW, "must be a whole number of seconds from 1 to 315359999, not 0"),
+                ("rotation_triggers", "must be a mapping, not a number"),
+                (OVERLAP, "must be a whole number of seconds from 0 to 315359999, not -1"),
+                ("retire_previous", "must be one of when_idle, after_overlap"),
+                ("revocation_triggers", "must be a mapping, not a number"),
+            ],
+        ),
+    ],
+)
+def test_arguments_of_a_series_are_checked_all_at_once(changes: dict[str, Any], found: list[Fault]) -> None:
+    """Every rule of a series has its words, one fault hides no other, and a fault makes no further ones."""
+    assert sorted(find_faults_of_series({**SERIES, **changes})) == sorted(found)
+
+
+@calmly
+@given(
+    age=st.integers(600, 315_360_000),
+    window=st.integers(1, 315_359_999),
+    overlap=st.none() | st.integers(0, 315_359_999),
+)
+def test_promise_of_an_overlap_can_be_kept(age: int, window: int, overlap: int | None) -> None:
+    """An overlap fits into the window, and the window into the life: exactly then the promise can be kept."""
+    found = find_faults_of_series({**SERIES, "max_age_seconds": age, WINDOW: window, OVERLAP: overlap})
+    assert [name for name, _ in found] == [WINDOW] * (window >= age) + [OVERLAP] * ((overlap or 0) > window)
+
+
+@pytest.mark.parametrize(
+    ("changes", "unknown"),
+    [
+        ({WINDOW: 90 * DAY}, "max_age_seconds"),
+        ({"max_age_seconds": 600}, WINDOW),
+        ({OVERLAP: 90 * DAY}, WINDOW),
+        ({WINDOW: 1}, OVERLAP),
+    ],
+)
+def test_rule_of_a_series_waits_until_both_are_known(changes: dict[str, Any], unknown: str) -> None:
+    """What is unknown is neither missing nor compared."""
+    arguments = {name: value for name, value in {**SERIES, **changes}.items() if name != unknown}
+    assert not find_faults_of_series(arguments, {unknown})
+
+
+@given(st.sets(st.sampled_from(ARGUMENTS_OF_SERIES)))
+def test_unknown_values_of_a_series_pass(unknown: set[str]) -> None:
+    """Every argument may be unknown, and asks for nothing beside it."""
+    assert not find_faults_of_series({name: value for name, value in SERIES.items() if name not in unknown}, unknown)
+
+
+@calmly
+@given(
+    st.dictionaries(st.sampled_from([*ARGUMENTS_OF_SERIES, "another"]), PLAIN),
+    st.sets(st.sampled_from(ARGUMENTS_OF_SERIES)),
+)
+def test_whatever_comes_to_a_series_is_answered_with_faults(arguments: dict[str, Any], unknown: set[str]) -> None:
+    """No value that can cross the engine makes the check itself fail, and a fault names an argument."""
+    for name, reason in find_faults_of_series(arguments, unknown):
+        assert name in ARGUMENTS_OF_SERIES
+        assert reason

@@ -71,9 +71,15 @@ def test_modules_can_be_imported(name: str) -> None:
         ("pulumi_avn_token", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
         ("pulumi_avn_token.cli", {"pulumi", "grpc", "requests", "aiohttp"}),
         ("pulumi_avn_token.emulator", {"pulumi", "grpc", "requests", "click"}),
-        ("pulumi_avn_token.resources", {"requests", "urllib3", "aiohttp", "click"}),
+        (
+            "pulumi_avn_token.resources",
+            {"requests", "urllib3", "aiohttp", "click", "pulumi_avn_token.account", "pulumi_avn_token.series"},
+        ),
         ("pulumi_avn_token.manifest", {"pulumi", "grpc", "requests", "aiohttp", "click"}),
         ("pulumi_avn_token.lifecycle", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
+        ("pulumi_avn_token.rotation", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
+        ("pulumi_avn_token.marks", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
+        ("pulumi_avn_token.series", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
     ],
 )
 def test_module_is_imported_without_what_it_does_not_need(module: str, without: set[str]) -> None:

@@ -14,6 +14,7 @@ from pulumi_avn_token.lifecycle import (
     DECLARED,
     GONE,
     SETTINGS,
+    SHOWN_BY_THE_ACCOUNT,
     Decision,
     Due,
     Keep,
@@ -21,14 +22,22 @@ from pulumi_avn_token.lifecycle import (
     Update,
     adopts_another,
     changed_settings,
+    changed_values,
     comparable,
     decide,
+    declared,
     expires,
     find_due,
+    find_end,
     is_stale,
+    is_window_too_long,
     known_secret,
+    opens,
+    shown,
+    spec,
     why_missing,
 )
+from pulumi_avn_token.model import TokenInfo, TokenSpec
 
 calmly = settings(deadline=None)
 
@@ -537,3 +546,181 @@ def test_unknown_value_counts_as_changed(olds: dict[str, Any], window: int | Non
     settled = recorded(early_rotation_window_seconds=window)
     assert decide(settled, wanted(early_rotation_window_seconds=unknown), MEANWHILE) == Update()
     assert decide(settled, wanted(early_rotation_window_seconds=window, description=unknown), MEANWHILE) == Update()
+
+
+LONG = {"early_rotation_window_seconds": 30 * DAY}
+EXPIRED_BY_NOW = Due("expired", EXPIRED)
+REVOKED = Due("revoked", "it was revoked outside of Pulumi")
+INSIDE = Due("window", WITHIN.format(7 * DAY))
+
+
+@pytest.mark.parametrize(
+    ("olds", "news", "now", "found"),
+    [
+        (recorded(), wanted(), EXPIRY - timedelta(microseconds=1), None),
+        (recorded(), wanted(), EXPIRY, EXPIRED_BY_NOW),
+        (recorded(**WEEK), wanted(**WEEK), EXPIRY - timedelta(days=7, microseconds=1), None),
+        (recorded(**WEEK), wanted(**WEEK), EXPIRY - timedelta(days=7), INSIDE),
+        (recorded(**WEEK), wanted(), EXPIRY - timedelta(days=7), None),
+        (recorded(**WEEK), wanted(early_rotation_window_seconds=object()), EXPIRY - timedelta(days=7), None),
+        (recorded(**WEEK), wanted(early_rotation_window_seconds=object()), EXPIRY, EXPIRED_BY_NOW),
+        (recorded(expiry_time=None, **WEEK), wanted(**WEEK), EXPIRY, None),
+        (recorded(**WEEK, **{GONE: "revoked"}), wanted(**WEEK), EXPIRY, REVOKED),
+        (recorded(**WEEK, **{GONE: "expired"}), wanted(**WEEK), MEANWHILE, EXPIRED_BY_NOW),
+    ],
+)
+def test_due_token_has_its_reason(olds: dict[str, Any], news: dict[str, Any], now: datetime, found: Due | None) -> None:
+    """What the account says goes before what the clock says, and the end of a life before its window."""
+    assert find_due(olds, news, now) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "opening", "too_long"),
+    [
+        ({}, None, False),
+        ({"expiry_time": None, **WEEK}, None, False),
+        ({"early_rotation_window_seconds": 1}, EXPIRY - timedelta(seconds=1), False),
+        (WEEK, EXPIRY - timedelta(days=7), False),
+        ({"early_rotation_window_seconds": 30 * DAY - 1}, MADE + timedelta(seconds=1), False),
+        (LONG, MADE + timedelta(days=15), True),
+        ({"early_rotation_window_seconds": 300 * DAY}, MADE + timedelta(days=15), True),
+        ({**WEEK, "max_age_seconds": 7 * DAY}, EXPIRY - timedelta(days=3.5), True),
+        ({**LONG, "max_age_seconds": None}, MADE + timedelta(days=15), True),
+        ({**LONG, "max_age_seconds": None, "create_time": None}, MADE, False),
+        ({**LONG, "max_age_seconds": 60 * DAY}, MADE, False),
+    ],
+)
+def test_window_opens_halfway_where_it_is_longer_than_the_life(
+    changes: dict[str, Any], opening: datetime | None, *, too_long: bool
+) -> None:
+    """A window as long as the life would be due at once and for ever: such a token is rotated halfway through it."""
+    olds = recorded(**changes)
+    assert opens(olds) == opening
+    assert is_window_too_long(olds) is too_long
+
+
+@calmly
+@given(st.integers(1, 400 * DAY), st.integers(600, 300 * DAY))
+def test_new_token_is_never_due(window: int, age: int) -> None:
+    """Whatever the service made of the age, a token just made has at least half its life, or all but its window."""
+    expiry = MADE + timedelta(seconds=age)
+    olds = recorded(early_rotation_window_seconds=window, max_age_seconds=age, expiry_time=expiry.isoformat())
+    assert opens(olds) == (MADE + timedelta(seconds=age / 2) if window >= age else expiry - timedelta(seconds=window))
+    assert find_due(olds, wanted(early_rotation_window_seconds=window), MADE) is None
+
+
+NOTHING_ROTATES = (
+    "expires at {}, and nothing is going to rotate it: set early_rotation_window_seconds, or change a value of"
+    " rotation_triggers"
+)
+IN_DECEMBER = NOTHING_ROTATES.format("2026-12-01T12:00:00Z")
+NEXT_UP = "expires at 2026-12-01T12:00:00Z: the changed window counts from the next `pulumi up` on, so run it"
+
+
+@pytest.mark.parametrize(
+    ("changes", "inputs", "before", "told"),
+    [
+        ({}, {}, timedelta(days=3), IN_DECEMBER),
+        ({}, {}, timedelta(days=3, microseconds=1), None),
+        ({"max_age_seconds": 300 * DAY}, {}, timedelta(days=3), IN_DECEMBER),
+        ({"max_age_seconds": 300 * DAY}, {}, timedelta(days=4), None),
+        ({"max_age_seconds": DAY}, {}, timedelta(hours=2.4), IN_DECEMBER),
+        ({"max_age_seconds": DAY}, {}, timedelta(hours=2.5), None),
+        ({"max_age_seconds": None, "create_time": "2026-11-30T12:00:00Z"}, {}, timedelta(hours=2.4), IN_DECEMBER),
+        ({"max_age_seconds": None, "create_time": None}, {}, timedelta(days=3), IN_DECEMBER),
+        ({"expiry_time": None}, {}, timedelta(0), None),
+        (WEEK, WEEK, timedelta(days=1), None),
+        (WEEK, {}, timedelta(days=1), IN_DECEMBER),
+        ({}, WEEK, timedelta(days=1), NEXT_UP),
+        (WEEK, {"early_rotation_window_seconds": DAY}, timedelta(days=1), NEXT_UP),
+        (WEEK, {"early_rotation_window_seconds": object()}, timedelta(days=1), NEXT_UP),
+        (WEEK, {"early_rotation_window_seconds": DAY}, timedelta(days=4), None),
+    ],
+)
+def test_end_that_nothing_prevents_is_told(
+    changes: dict[str, Any], inputs: dict[str, Any], before: timedelta, told: str | None
+) -> None:
+    """Within a tenth of the life, or three days if that is shorter, a token that nothing rotates is told of."""
+    assert find_end(recorded(**changes), wanted(**inputs), EXPIRY - before) == told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        (None, None, None),
+        (None, {"a": 1}, None),
+        ({"a": 1}, None, None),
+        (None, {}, None),
+        ({}, {}, None),
+        ({"a": 1, "b": [1, {"c": 2}]}, {"b": [1, {"c": 2}], "a": 1.0}, None),
+        ({"a": 1}, {"a": 2}, "a"),
+        ({"a": 1}, {}, "a"),
+        ({}, {"a": None}, "a"),
+        ({"a": None}, {}, "a"),
+        ({"b": 1, "a": 1, "c": 1}, {"b": 2, "c": 1, "d": 1}, "a, b, d"),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, "a"),
+        ({"a": 1}, {"a": ...}, "a"),
+        ({"a": 1}, ..., "not known yet"),
+        (None, ..., None),
+    ],
+)
+def test_changed_triggers_are_named_by_their_keys(old: Any, new: Any, changed: str | None) -> None:
+    """A key that came, went or has another value is a change, in order; the mapping as a whole coming or going is not.
+
+    `...` stands for what is not known yet.
+    """
+    assert changed_values(old, new) == changed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "made"),
+    [
+        ({"description": "d"}, TokenSpec(description="d")),
+        (
+            {"description": "d", "max_age_seconds": None, "extend_when_used": None, "ip_allowlist": None},
+            TokenSpec(description="d"),
+        ),
+        (
+            {
+                "description": "d",
+                "max_age_seconds": 86400.0,
+                "extend_when_used": True,
+                "ip_allowlist": ["192.0.2.0/24"],
+                "scopes": [],
+                "early_rotation_window_seconds": 3600.0,
+                "rotation_triggers": {"a": "b"},
+            },
+            TokenSpec(
+                description="d", max_age_seconds=86400, extend_when_used=True, ip_allowlist=["192.0.2.0/24"], scopes=[]
+            ),
+        ),
+    ],
+)
+def test_arguments_ask_for_a_token(arguments: dict[str, Any], made: TokenSpec) -> None:
+    """What concerns the token itself is asked for, numbers as the API takes them; what is absent is the service's."""
+    assert spec(arguments) == made
+    assert type(spec(arguments).max_age_seconds) in {int, type(None)}
+
+
+def test_only_settings_that_were_given_count_as_declared() -> None:
+    """What was not declared is not recorded as such, though false and an empty list were declared."""
+    arguments: dict[str, Any] = {
+        "description": "d",
+        "max_age_seconds": None,
+        "extend_when_used": False,
+        "scopes": [],
+        "overlap": 1,
+    }
+    assert declared(arguments) == {"extend_when_used": False, "scopes": []}
+
+
+def test_token_of_the_account_gives_its_outputs() -> None:
+    """Exactly the outputs that are the account's to tell are taken from it, and never a secret."""
+    token = TokenInfo(token_prefix=PREFIX, description="d", last_ip="192.0.2.7", currently_active=True)
+    outs = shown(token)
+    assert tuple(outs) == SHOWN_BY_THE_ACCOUNT
+    assert {name: value for name, value in outs.items() if value is not None} == {
+        "token_prefix": PREFIX,
+        "description": "d",
+        "last_ip": "192.0.2.7",
+    }

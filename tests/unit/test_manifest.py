@@ -24,15 +24,20 @@ PREFIX = "XCJ3+bgWywIh"
 DAY = 24 * 60 * 60
 
 
-def load(content: str | bytes) -> dict[str, dict[str, Any]]:
+def declarations(content: str | bytes) -> dict[str, manifest.Declaration]:
     """Load a manifest of this content from a file `tokens.yaml`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tokens.yaml")
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         try:
-            return {name: declared.arguments for name, declared in manifest.load(path).items()}
+            return manifest.load(path)
         except ManifestError as error:
             raise ManifestError([fault.removeprefix(f"{folder}/") for fault in error.faults]) from None
+
+
+def load(content: str | bytes) -> dict[str, dict[str, Any]]:
+    """Load a manifest of this content, and give the arguments alone."""
+    return {name: declared.arguments for name, declared in declarations(content).items()}
 
 
 def faults(content: str | bytes) -> tuple[str, ...]:
@@ -568,3 +573,137 @@ def test_key_that_is_there_twice_is_cut() -> None:
 def test_hint_is_a_key_that_can_be_used() -> None:
     """Nobody is led to a key that is refused."""
     assert "full_token" not in faults_of_token("full_tokn: x")[0]
+
+
+def faults_of_series(*lines: str, age: str = "max_age: 60d") -> tuple[str, ...]:
+    """Find the faults of a token's entries, which begin at line 5, column 5."""
+    return faults_of_token(age, *lines)
+
+
+SERIES = {"description": "d", "max_age_seconds": 60 * DAY, "early_rotation_window_seconds": 14 * DAY}
+
+
+@pytest.mark.parametrize(
+    ("entries", "arguments"),
+    [
+        ("rotation: {before: 14d}", {}),
+        ("rotation: {before: 2w, overlap: 0s}", {"overlap_seconds": 0}),
+        (
+            "rotation: {before: 14d, overlap: 7d, retire: after_overlap}",
+            {"overlap_seconds": 7 * DAY, "retire_previous": "after_overlap"},
+        ),
+        (
+            "scopes: [user:read], ip_allowlist: [192.0.2.1], rotation: {retire: when_idle, before: 14d}",
+            {"retire_previous": "when_idle", "scopes": ["user:read"], "ip_allowlist": ["192.0.2.1"]},
+        ),
+        (
+            "rotation: {before: 14d}, rotation_triggers: {release: 2026-11}, revocation_triggers: {leak: no}",
+            {
+                "rotation_triggers": {"release": "2026-11"},
+                "revocation_triggers": {"leak": "no"},
+            },
+        ),
+    ],
+)
+def test_rotation_makes_it_a_series(entries: str, arguments: dict[str, Any]) -> None:
+    """A token with `rotation` is a series; what is not written stays the resource's default."""
+    content = (
+        f"tokens: {{ci: {{description: d, max_age: 60d, {entries}}}, plain: {{description: d, rotate_before: 1d}}}}"
+    )
+    assert declarations(content) == {
+        "ci": manifest.Declaration({**SERIES, **arguments}, is_series=True),
+        "plain": manifest.Declaration({"description": "d", "early_rotation_window_seconds": DAY}, is_series=False),
+    }
+
+
+KEYS_OF_SERIES = (
+    "description, max_age, max_age_seconds, extend_when_used, ip_allowlist, scopes, rotation_triggers,"
+    " revocation_triggers"
+)
+ROTATION = "tokens.ci.rotation"
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["rotation: {}"], [f"2:3: {ROTATION}.before: is missing"]),
+        (["rotation: {overlap: 7d}"], [f"2:3: {ROTATION}.before: is missing"]),
+        (["rotation:"], [f"5:14: {ROTATION}: must be a mapping"]),
+        (["rotation: 14d"], [f"5:15: {ROTATION}: must be a mapping"]),
+        (["rotation: [before]"], [f"5:15: {ROTATION}: must be a mapping"]),
+        (["rotation: {before: soon}"], [f"5:24: {ROTATION}.before: {UNIT}"]),
+        (["rotation: {before: 1209600}"], [f"5:24: {ROTATION}.before: {UNIT}"]),
+        (
+            ["rotation: {before: 60d}"],
+            [f"5:24: {ROTATION}.before: must be less than max_age_seconds (5184000), not 5184000"],
+        ),
+        (["rotation: {before: 14d, overlap: 1}"], [f"5:38: {ROTATION}.overlap: {UNIT}"]),
+        (
+            ["rotation: {overlap: 15d, before: 14d}"],
+            [f"5:25: {ROTATION}.overlap: must be at most early_rotation_window_seconds (1209600), not 1296000"],
+        ),
+        (
+            ["rotation:", "  before: 14d", "  retire: at once"],
+            [f"7:15: {ROTATION}.retire: must be one of when_idle, after_overlap"],
+        ),
+        (["rotation: {before: 14d, retire: 1}"], [f'5:37: {ROTATION}.retire: must be text: write it in quotes, "1"']),
+        (["rotation: {before: 14d, before: 7d}"], [f"5:29: {ROTATION}: before is there already, at line 5"]),
+        (["rotation: {before: 14d}", "rotation: {}"], ["6:5: tokens.ci: rotation is there already, at line 5"]),
+        (
+            ["rotation: {before: 14d}", "rotate_before: 7d"],
+            ["6:5: tokens.ci: rotate_before does not go with rotation: set rotation.before"],
+        ),
+        (
+            ["early_rotation_window_seconds: 60", "rotation: {before: 14d}"],
+            ["5:5: tokens.ci: early_rotation_window_seconds does not go with rotation: set rotation.before"],
+        ),
+        (
+            ["rotation: {before: 14d}", f"adopt_prefix: {PREFIX}", "full_token: x"],
+            [
+                "6:5: tokens.ci: adopt_prefix does not go with rotation: a series of tokens takes none over",
+                "7:5: tokens.ci: full_token does not go with rotation: a series of tokens takes none over",
+            ],
+        ),
+        (["revocation_triggers: {leak: 1}"], ["5:5: tokens.ci: revocation_triggers needs rotation beside it"]),
+        (
+            ["rotation: {before: 14d}", "revocation_trigger: {leak: 1}"],
+            ["6:5: tokens.ci: unknown key 'revocation_trigger'; is revocation_triggers meant?"],
+        ),
+        (
+            ["rotation: {before: 14d}", "colour: red"],
+            [f"6:5: tokens.ci: unknown key 'colour'; there are {KEYS_OF_SERIES}"],
+        ),
+        (["rotations: {before: 14d}"], ["5:5: tokens.ci: unknown key 'rotations'; is rotation meant?"]),
+        (
+            ["rotation: {before: 14d}", "revocation_triggers: [a]"],
+            ["6:26: tokens.ci.revocation_triggers: must be a mapping"],
+        ),
+        (
+            ["rotation:", "  overlap: soon", "  retire: never", "scopes: x", "rotate_before: 1d"],
+            [
+                f"2:3: {ROTATION}.before: is missing",
+                f"6:16: {ROTATION}.overlap: {UNIT}",
+                f"7:15: {ROTATION}.retire: must be one of when_idle, after_overlap",
+                "8:13: tokens.ci.scopes: must be a list",
+                "9:5: tokens.ci: rotate_before does not go with rotation: set rotation.before",
+            ],
+        ),
+    ],
+)
+def test_fault_of_a_rotation_is_told_with_its_place(lines: list[str], found: list[str]) -> None:
+    """Each fault of a series names its key as it is written, nested or not, and none hides another."""
+    assert faults_of_series(*lines) == tuple(found)
+
+
+def test_series_needs_an_age() -> None:
+    """What never has to end by itself cannot be rotated in time: the age is told to be missing, at the token's name."""
+    assert faults_of_series("rotation: {before: 14d}", age="") == ("2:3: tokens.ci.max_age_seconds: is missing",)
+
+
+def test_misspelt_key_of_a_rotation_is_told_as_it_is_written() -> None:
+    """Who misspells a key under `rotation` is told of it, and of the one that is meant."""
+    first, second = faults_of_series("rotation: {befor: 14d}")
+    assert first == f"2:3: {ROTATION}.before: is missing"
+    assert second.startswith("5:16: tokens.ci")
+    assert "befor" in second
+    assert second.endswith("is rotation.before meant?")
