@@ -88,7 +88,7 @@ class Account:
                 issued = self._client.create(spec, if_lost="")
             except _MAYBE_PROCESSED as again:
                 self._revoke_strays(mark, held, again)
-                raise type(again)(f"{again}; nothing was left behind") from None
+                raise type(again)(f"{again}; the account shows nothing that was left behind") from None
         self._write(issued.info.token_prefix, issued.info)
         return issued
 
@@ -134,7 +134,18 @@ class Account:
             if token is not None and any(token_prefix == left.token_prefix for left in self._client.list_tokens()):
                 raise UnexpectedAnswerError(f"{error}; but the account lists it, so it is still valid") from None
             self.confirm(token_prefix, made_as)
+        except _MAYBE_PROCESSED:
+            if self._is_listed_anew(token_prefix):
+                raise
+            self.confirm(token_prefix, made_as)
         self._write(token_prefix, None)
+
+    def _is_listed_anew(self, token_prefix: str) -> bool:
+        """Whether a token is still there, or may be: nothing else proves that it is not."""
+        try:
+            return any(token_prefix == left.token_prefix for left in self._client.list_tokens())
+        except ApiError:
+            return True
 
     def check_not_in_use(self, token_prefix: str) -> None:
         """Make sure that a token to be revoked is not the one in use. TokenInUseError: it is."""

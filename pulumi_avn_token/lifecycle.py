@@ -41,6 +41,9 @@ GONE = "__gone"
 
 Gone = Literal["expired", "revoked"]
 
+HOW: Mapping[Gone, str] = {"expired": "has expired", "revoked": "was revoked outside of Pulumi"}
+"""The same for people."""
+
 NEAR_EXPIRY = timedelta(days=3)
 """Where nothing rotates a token, its end is told so long ahead, or a tenth of its life if that is shorter."""
 
@@ -174,7 +177,7 @@ def find_due(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) ->
     """What the clock, or the account, asks a new token for; None: it does not."""
     expiry, window = expires(olds), news.get("early_rotation_window_seconds")
     if olds.get(GONE) == "revoked":
-        return Due("revoked", "it was revoked outside of Pulumi")
+        return Due("revoked", f"it {HOW['revoked']}")
     if olds.get(GONE) == "expired" or (expiry is not None and now >= expiry):
         return Due("expired", f"it has expired ({olds.get('expiry_time')})")
     opening = opens(olds)
@@ -235,10 +238,11 @@ def expires(olds: Mapping[str, Any]) -> datetime | None:
 
 def _life(olds: Mapping[str, Any], expiry: datetime) -> timedelta:
     """How long the token was given."""
-    if (age := olds.get("max_age_seconds")) is not None:
-        return timedelta(seconds=age)
-    made = olds.get("create_time")
-    return expiry - parse_time(made) if made else timedelta.max
+    age, made = olds.get("max_age_seconds"), olds.get("create_time")
+    # The shorter: a policy may cut a life short without a word about the age. Use only makes the time longer.
+    return min(
+        timedelta.max if age is None else timedelta(seconds=age), expiry - parse_time(made) if made else timedelta.max
+    )
 
 
 def _is_token(given: Any, olds: Mapping[str, Any]) -> bool:

@@ -26,7 +26,7 @@ from pulumi.output import contains_unknowns
 
 from pulumi_avn_token import adoption, lifecycle, rotation
 from pulumi_avn_token.arguments import Fault, find_faults, find_faults_of_series
-from pulumi_avn_token.errors import AdoptionError, AvnTokenError, CredentialError, TokenNotFoundError
+from pulumi_avn_token.errors import AdoptionError, ApiError, AvnTokenError, CredentialError, TokenNotFoundError
 from pulumi_avn_token.model import TokenInfo, User, shown
 from pulumi_avn_token.operation import Operation
 
@@ -236,8 +236,7 @@ class AccessTokenProvider(_Provider):
                 " prefix, or belongs to another account; see `avn user access-token list`"
             )
         gone = lifecycle.why_missing(props, self.operation.now())
-        why = "has expired" if gone == "expired" else "was revoked outside of Pulumi"
-        self._say("warning", f"token {shown(id_)} {why}; the next `pulumi up` makes a new one", props)
+        self._say("warning", f"token {shown(id_)} {lifecycle.HOW[gone]}; the next `pulumi up` makes a new one", props)
         adopted = props.get("adopt_prefix")
         if adopted is None:
             return ReadResult("", {})
@@ -260,9 +259,7 @@ class RotatingAccessTokenProvider(_Provider):
     @_told_briefly
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Plan the next step, offline unless that depends on what the account shows, and tell why."""
-        plan, seen = rotation.decide(_olds, _news, self.operation.now()), _olds
-        if plan.asks or lifecycle.find_end(_olds, _news, self.operation.now()):
-            plan, seen = self._planned_anew(_id, _olds, _news)
+        plan, seen, _ = self._planned(_id, _olds, _news)
         if plan.rotation is not None:
             self.operation.account().confirm(seen["token_prefix"], _owner(_olds))
         elif end := lifecycle.find_end(seen, _news, self.operation.now()):
@@ -275,7 +272,7 @@ class RotatingAccessTokenProvider(_Provider):
         """Make the first token of a new series."""
         owner, mark = self.operation.account().owner(), f"series-{secrets.token_hex(8)}"
         outs = {**self._series(mark, owner, props).begin(props), **_identity(owner, props)}
-        self._warn_of_long_window(outs)
+        self._warn_of_windows(outs)
         return CreateResult(mark, outs)
 
     @_told_briefly
@@ -296,16 +293,15 @@ class RotatingAccessTokenProvider(_Provider):
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Rotate, retire and describe, as is planned from what the account shows now."""
-        plan = rotation.decide(_olds, _news, self.operation.now())
-        if not plan.writes:
-            outs = rotation.recorded(_olds, _news)
-        else:
-            was_told = plan.rotation
+        plan, seen, is_as_told = self._planned(_id, _olds, _news)
+        if plan.writes and not is_as_told:
             plan, seen = self._planned_anew(_id, _olds, _news)
-            if plan.rotation is not None and was_told is None:
-                self._tell(plan, seen, _news)
+            self._tell(plan, seen, _news)
+        if plan.writes:
             outs = self._series(_id, _owner(_olds), _news).advance(plan, seen, _news)
-            self._warn_of_long_window(outs)
+        else:
+            outs = rotation.recorded(seen, _news)
+        self._warn_of_windows(outs)
         return UpdateResult({**outs, OWNER: _olds.get(OWNER), URN: _news.get(URN)})
 
     @_told_briefly
@@ -316,12 +312,33 @@ class RotatingAccessTokenProvider(_Provider):
     def _faults(self, known: Mapping[str, Any], unknown: Collection[str]) -> list[Fault]:
         return find_faults_of_series(known, unknown)
 
+    def _planned(
+        self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
+    ) -> tuple[rotation.Plan, Mapping[str, Any], bool]:
+        """The plan, the outputs that it is for, and whether they are the account's: it is asked where that matters."""
+        now = self.operation.now()
+        plan = rotation.decide(olds, news, now)
+        if not plan.asks and lifecycle.find_end(olds, news, now) is None:
+            return plan, olds, False
+        try:
+            return (*self._planned_anew(id_, olds, news), True)
+        except ApiError as error:
+            if plan.writes:
+                raise
+            self._say("warning", f"whether the previous token is still in use could not be asked: {error}", news)
+            return plan, olds, False
+
     def _planned_anew(
         self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
     ) -> tuple[rotation.Plan, dict[str, Any]]:
         """The plan for what the account shows, by the service's clock, and that."""
         seen = self._series(id_, _owner(olds), news).observe(olds)
         return rotation.decide(seen, news, self.operation.now()), seen
+
+    def _warn_of_windows(self, outs: Mapping[str, Any]) -> None:
+        self._warn_of_long_window(outs)
+        if conflict := rotation.find_conflict(outs):
+            self._say("warning", conflict, outs)
 
     def _tell(self, plan: rotation.Plan, seen: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         for severity, message in rotation.notices(plan, seen, news, self.operation.now()):

@@ -30,11 +30,11 @@ ENDED = "__previous_ended"
 
 Reason = Literal["created", "window", "trigger", "settings", "expired", "revoked", "emergency"]
 
-Severity = Literal["info", "warning"]
-
-Notice = tuple[Severity, str]
+Notice = tuple[Literal["info", "warning"], str]
 
 _LONGEST_SHOWN = 120
+
+_PREVIOUS = "previous_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Previous:
         fields: dict[str, Any] = {name: outs.get(f"{_PREVIOUS}{name}") for name in cls.__dataclass_fields__}
         return cls(**fields)
 
-    def is_in_use(self) -> bool:
+    def was_used_since(self) -> bool:
         """Whether it was used since its successor was made, as far as is known."""
         return self.last_used_time is not None and parse_time(self.last_used_time) >= parse_time(self.superseded_time)
 
@@ -69,8 +69,6 @@ class Previous:
         declared = parse_time(self.superseded_time) + timedelta(seconds=overlap_seconds)
         return max(parse_time(self.retires_at), declared)
 
-
-_PREVIOUS = "previous_"
 
 PREVIOUS_OUTPUTS = tuple(f"{_PREVIOUS}{name}" for name in Previous.__dataclass_fields__)
 
@@ -181,6 +179,18 @@ def without_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in outs.items() if name not in PREVIOUS_OUTPUTS}
 
 
+def find_conflict(outs: Mapping[str, Any]) -> str | None:
+    """What to tell where rotations come faster than the overlap is long; None: they do not."""
+    age, window = outs.get("max_age_seconds"), outs.get("early_rotation_window_seconds")
+    overlap = outs.get("overlap_seconds") or 0
+    if age is None or window is None or age - window >= overlap:
+        return None
+    return (
+        f"each rotation is going to revoke the previous token within its overlap: there are {age - window:.0f} seconds"
+        f" between two, and overlap_seconds={overlap:.0f}; set a shorter window or overlap"
+    )
+
+
 def rotates_at(outs: Mapping[str, Any]) -> str | None:
     """When the window opens: the first `up` after that rotates; None: the token never expires."""
     opening = lifecycle.opens(outs)
@@ -193,7 +203,9 @@ def notices(plan: Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: d
     if plan.rotation is not None:
         yield from _of_rotation(plan.rotation, olds, news, now)
     if previous is not None and (plan.retirement is not None or plan.lingers):
-        yield _of_retirement(plan, previous)
+        yield _of_retirement(plan, previous, olds, now)
+    if olds.get("revocation_triggers") is None and news.get("revocation_triggers") is not None:
+        yield "warning", "revocation_triggers is new, which revokes nothing yet: only a changed value of it does"
     for stray in olds.get(STRAYS, ()):
         yield (
             "info",
@@ -206,7 +218,7 @@ def notices(plan: Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: d
 def losses(olds: Mapping[str, Any]) -> Iterator[Notice]:
     """What to tell when a series is read: what is missing in the account, and what is too much."""
     if (gone := olds.get(lifecycle.GONE)) is not None:
-        how = "has expired" if gone == "expired" else "was revoked outside of Pulumi"
+        how = lifecycle.HOW[gone]
         yield "warning", f"token {shown(olds['token_prefix'])} {how}; the next `pulumi up` makes a new one"
     if (ended := olds.get(ENDED)) is not None:
         yield _of_end(ended["token_prefix"], ended["gone"])
@@ -230,37 +242,48 @@ def _of_rotation(
     elif rotation.reason == "emergency":
         yield "info", f"{what}; it is revoked at once"
     else:
-        until = f"until {_to_the_second(now + overlap)}" if overlap else "until the next `pulumi up`"
+        expiry, over = lifecycle.expires(olds), now + overlap
+        is_cut_short = expiry is not None and expiry < over
+        until = f"until {_to_the_second(over)}" if overlap else "until the next `pulumi up`"
         idle = "" if news.get("retire_previous") == "after_overlap" else ", and longer while it is in use"
-        yield "info", f"{what}; it then stays valid {until}{idle}"
-        expiry = lifecycle.expires(olds)
-        if expiry is not None and expiry < now + overlap:
-            yield "warning", f"token {token} expires at {_to_the_second(expiry)}, before its overlap is over"
+        yield "info", what if is_cut_short else f"{what}; it then stays valid {until}{idle}"
+        if is_cut_short:
+            yield "warning", f"token {token} expires at {_cut(olds['expiry_time'])}, before its overlap is over"
 
 
-def _of_retirement(plan: Plan, previous: Previous) -> Notice:
-    token, in_use = shown(previous.token_prefix), previous.is_in_use()
-    ended = _to_the_second(parse_time(previous.retires_at))
+def _of_retirement(plan: Plan, previous: Previous, olds: Mapping[str, Any], now: datetime) -> Notice:
+    token, over = shown(previous.token_prefix), parse_time(previous.retires_at)
     if plan.lingers:
-        expiry = f"until it expires at {_cut(previous.expiry_time)}" if previous.expiry_time else "for ever"
         return "warning", (
             f"token {token}, replaced at {_cut(previous.superseded_time)}, was used since: {_last_use(previous)}. Its"
-            f' overlap ended at {ended}, but it stays valid {expiry}, unless retire_previous is "after_overlap". If'
-            " that consumer has not changed over, give it the new secret"
+            f" overlap ended at {_to_the_second(over)}, but it stays valid {_until(previous, olds)}, unless"
+            ' retire_previous is "after_overlap". If that consumer has not changed over, give it the new secret'
         )
     if plan.retirement == "emergency":
         return "info", f"token {token}, the one before it, is revoked at once too"
-    why = "no more than two may be valid" if plan.retirement == "displaced" else f"its overlap ended at {ended}"
-    used = (
-        f"though it was used since it was replaced: {_last_use(previous)}"
-        if in_use
-        else "and it was not used since it was replaced"
-    )
-    return ("warning" if in_use else "info"), f"token {token} is due to be revoked: {why}, {used}"
+    is_early = plan.retirement == "displaced" and now < over
+    why = "no more than two may be valid" if plan.retirement == "displaced" else "its time is over"
+    when = f"{'would end' if is_early else 'ended'} at {_to_the_second(over)}"
+    used = f"was used since it was replaced: {_last_use(previous)}"
+    if not previous.was_used_since():
+        used = "was not used since it was replaced"
+    what = f"token {token} is due to be revoked: {why} (its overlap {when}); it {used}"
+    return ("warning" if is_early or previous.was_used_since() else "info"), what
+
+
+def _until(previous: Previous, olds: Mapping[str, Any]) -> str:
+    """How long a token lingers at most."""
+    if previous.expiry_time is None:
+        return "until the next rotation"
+    expiry, rotates = parse_time(previous.expiry_time), olds.get("rotates_at")
+    until = f"until it expires at {_to_the_second(expiry)}"
+    if rotates is not None and parse_time(rotates) < expiry:
+        return f"{until}, or until the next rotation, due at {_cut(rotates)}"
+    return until
 
 
 def _of_end(token_prefix: str, gone: lifecycle.Gone) -> Notice:
-    how = "has expired" if gone == "expired" else "was revoked outside of Pulumi"
+    how = lifecycle.HOW[gone] if gone == "expired" else "is revoked already, by hand or by an `up` that was interrupted"
     return "info", f"token {shown(token_prefix)}, the one before the current one, {how}"
 
 
@@ -311,14 +334,12 @@ def _retirement(
         return None, False
     if rotation and rotation.reason == "emergency":
         return "emergency", False
-    if now >= previous.retires(_seconds(news.get("overlap_seconds"))):
-        if news.get("retire_previous") == "after_overlap":
-            return "overlap", False
-        if not previous.is_in_use():
-            return "idle", False
-    elif not _displaces(rotation, olds):
-        return None, False
-    return ("displaced", False) if _displaces(rotation, olds) else (None, True)
+    is_over = now >= previous.retires(_seconds(news.get("overlap_seconds")))
+    if is_over and news.get("retire_previous") == "after_overlap":
+        return "overlap", False
+    if is_over and not previous.was_used_since():
+        return "idle", False
+    return ("displaced", False) if _displaces(rotation, olds) else (None, is_over)
 
 
 def _displaces(rotation: Rotation | None, olds: Mapping[str, Any]) -> bool:

@@ -2,153 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta, timezone
-from typing import Any, cast
+from datetime import timedelta
+from typing import cast
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from pulumi_avn_token.client import Client
-from pulumi_avn_token.emulator import Emulator
-from pulumi_avn_token.errors import AvnTokenError
-from pulumi_avn_token.operation import Operation
-from pulumi_avn_token.provider import RotatingAccessTokenProvider
-from tests.machine import Driver, Failed, SeriesMachine
-
-BEGINNING = datetime(2026, 1, 1, tzinfo=timezone.utc).timestamp()
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class ProviderDriver:
-    """Calls the provider as the engine does, and keeps its state as the engine does: not before a call has returned."""
-
-    def __init__(self) -> None:
-        self._exit = ExitStack()
-        self._seconds = BEGINNING
-        self._skew_seconds = 0.0
-        self._stored: str | None = None
-        self._requests_to_live: int | None = None
-        self.emulator = self._exit.enter_context(Emulator(clock=lambda: self._seconds))
-        patch = self._exit.enter_context(pytest.MonkeyPatch.context())
-        answered = Client._answered  # noqa: SLF001 - where a process is killed: around a request
-
-        def answered_unless_killed(client: Client, method: str, *rest: Any) -> Any:
-            if self._requests_to_live == 0:
-                raise Killed
-            answer = answered(client, method, *rest)
-            if self._requests_to_live is not None:
-                self._requests_to_live -= 1
-                if self._requests_to_live == 0 and method != "GET":
-                    raise Killed
-            return answer
-
-        patch.setattr(Client, "_answered", answered_unless_killed)
-
-    def set_skew(self, seconds: float) -> None:
-        """Set the machine's clock apart from the service's."""
-        self._skew_seconds = seconds
-
-    def kill_after(self, requests: int | None) -> None:
-        """Let the process of the next commands die after so many requests, whether their answers were read or not."""
-        self._requests_to_live = requests
-
-    @contextmanager
-    def forgetting(self) -> Iterator[None]:
-        """Store nothing of what happens meanwhile."""
-        stored = self._stored
-        yield
-        self._stored = stored
-
-    def up(self, arguments: Mapping[str, Any]) -> None:
-        """Check, then create, or diff and update."""
-        provider, stored = self._provider(), self._load()
-        news = json.loads(json.dumps(arguments), parse_int=float)
-        try:
-            assert provider.check(stored["inputs"] if stored else {}, news).failures == []
-            if stored is None:
-                made = provider.create(news)
-                self._store(made.id, made.outs, news)
-            elif provider.diff(stored["id"], stored["outs"], news).changes:
-                outs = provider.update(stored["id"], stored["outs"], news).outs
-                self._store(stored["id"], outs, news)
-            else:
-                self._store(stored["id"], stored["outs"], news)
-        except (AvnTokenError, Killed) as error:
-            raise Failed from error
-
-    def is_unchanged(self, arguments: Mapping[str, Any]) -> bool:
-        """Ask diff."""
-        stored = self._load()
-        assert stored is not None
-        news = json.loads(json.dumps(arguments), parse_int=float)
-        return not self._provider().diff(stored["id"], stored["outs"], news).changes
-
-    def refresh(self) -> None:
-        """Read."""
-        stored = self._load()
-        if stored is None:
-            return
-        try:
-            read = self._provider().read(stored["id"], stored["outs"])
-        except AvnTokenError as error:
-            raise Failed from error
-        self._store(cast("str", read.id), read.outs, stored["inputs"])
-
-    def destroy(self) -> None:
-        """Delete."""
-        stored = self._load()
-        if stored is None:
-            return
-        try:
-            self._provider().delete(stored["id"], stored["outs"])
-        except AvnTokenError as error:
-            raise Failed from error
-        self._stored = None
-
-    def state(self) -> dict[str, Any] | None:
-        """Give what is stored."""
-        stored = self._load()
-        return None if stored is None else {"id": stored["id"], **stored["outs"]}
-
-    def wait(self, seconds: float) -> None:
-        """Move the one clock."""
-        self._seconds += seconds
-
-    def close(self) -> None:
-        """Stop the emulator."""
-        self._exit.close()
-
-    def _provider(self) -> RotatingAccessTokenProvider:
-        """Give the provider of a new process."""
-
-        class Provider(RotatingAccessTokenProvider):
-            operation = Operation(
-                environ={"AIVEN_TOKEN": self.emulator.token, "AIVEN_WEB_URL": self.emulator.url},
-                now=lambda: datetime.fromtimestamp(self._seconds, timezone.utc) + timedelta(seconds=self._skew_seconds),
-                sleep=lambda _seconds: None,
-                say=lambda _severity, message, _urn: self._look_at(message),
-            )
-
-        return Provider()
-
-    def _look_at(self, message: str) -> None:
-        state = self.state()
-        assert state is None or state["full_token"][12:] not in message
-
-    def _store(self, id_: str, outs: Any, inputs: Any) -> None:
-        known = {name: value for name, value in outs.items() if value is not None}
-        self._stored = json.dumps({"id": id_, "outs": known, "inputs": inputs})
-
-    def _load(self) -> dict[str, Any] | None:
-        return None if self._stored is None else json.loads(self._stored, parse_int=float)
+from tests.machine import Driver, SeriesMachine
+from tests.provider_driver import ProviderDriver
 
 
 class ProviderMachine(SeriesMachine):
@@ -163,10 +25,7 @@ class ProviderMachine(SeriesMachine):
         """Kill an `up` after so many requests, or let it end if it takes fewer."""
         driver = cast("ProviderDriver", self._driver)
         driver.kill_after(requests)
-        try:
-            self._up([], may_fail=True)
-        finally:
-            driver.kill_after(None)
+        self._up([], may_fail=True)
 
     @rule()
     def up_is_not_recorded(self) -> None:

@@ -31,10 +31,10 @@ def test_a_rotation_is_an_update_in_place_that_is_told_with_its_reason(project: 
     (message,) = seen.messages("ci")
     assert message.startswith(
         f"token {first['token_prefix']} is due to rotate (window): it expires at {first['expiry_time']}, within"
-        " early_rotation_window_seconds=864000; it stays valid until "
+        " early_rotation_window_seconds=864000; it then stays valid until "
     )
     assert message.endswith(", and longer while it is in use")
-    assert re.search(r"RotatingAccessToken ci update token \S+ rotates \(window\)", seen.output)
+    assert re.search(r"RotatingAccessToken ci update token \S+ is due to rotate \(window\)", seen.output)
     assert "~ 1 to update\n    1 unchanged" in seen.output
     assert set(observer.valid()) == {first["token_prefix"]}
     told = project.up().messages("ci")[0]
@@ -52,8 +52,8 @@ def test_a_rotation_is_an_update_in_place_that_is_told_with_its_reason(project: 
     project.at(25).up("--expect-no-changes")
     (message,) = project.at(25.02).preview().messages("ci")
     assert message == (
-        f"token {first['token_prefix']} is due to be revoked: its overlap ended at"
-        f" {_to_the_second(second['previous_retires_at'])}, and it was not used since it was replaced"
+        f"token {first['token_prefix']} is due to be revoked: its time is over (its overlap ended at"
+        f" {_to_the_second(second['previous_retires_at'])}); it was not used since it was replaced"
     )
     assert set(observer.valid()) == {first["token_prefix"], second["token_prefix"]}
     assert project.up().messages("ci") == [message]
@@ -119,12 +119,12 @@ def test_a_previous_token_in_use_is_kept_and_warned_of_until_its_own_end(project
         rf"warning: token {re.escape(idle['previous_token_prefix'])}, replaced at \S+Z, was used since: {USED}\. Its"
         rf" overlap ended at {_to_the_second(idle['previous_retires_at'])}, but it stays valid until it expires at"
         rf" {_to_the_second(idle['previous_expiry_time'])}, unless retire_previous is \"after_overlap\"\."
-        " Give that consumer the new secret",
+        " If that consumer has not changed over, give it the new secret",
         lingers,
     )
     assert re.fullmatch(
-        rf"warning: token {re.escape(strict['previous_token_prefix'])} is due to be revoked: its overlap ended at"
-        rf" {_to_the_second(strict['previous_retires_at'])}, though it was used since it was replaced: {USED}",
+        rf"warning: token {re.escape(strict['previous_token_prefix'])} is due to be revoked: its time is over \(its overlap"
+        rf" ended at {_to_the_second(strict['previous_retires_at'])}\); it was used since it was replaced: {USED}",
         retired,
     )
     assert len(observer.valid()) == 4
@@ -166,13 +166,13 @@ def test_a_rotation_inside_an_overlap_displaces_the_oldest_and_an_emergency_leav
         f"token {second['token_prefix']} is due to rotate (trigger): rotation_triggers changed (release); it" in rotates
     )
     assert re.fullmatch(
-        rf"warning: token {re.escape(first['token_prefix'])} is due to be revoked: no more than two may be valid, though it is"
-        rf" still in use: {USED}",
+        rf"warning: token {re.escape(first['token_prefix'])} is due to be revoked: no more than two may be valid"
+        rf" \(its overlap would end at \S+Z\); it was used since it was replaced: {USED}",
         displaced,
     )
     assert ran.messages("quiet")[1] == (
-        f"token {quiet['previous_token_prefix']} is due to be revoked: no more than two may be valid, and it was not used since"
-        " it was replaced"
+        f"warning: token {quiet['previous_token_prefix']} is due to be revoked: no more than two may be valid (its overlap"
+        f" would end at {_to_the_second(quiet['previous_retires_at'])}); it was not used since it was replaced"
     )
     emulator.clear_requests()
     assert displaced in project.up("--target", project.state()["busy"]["urn"]).messages("busy")
@@ -185,7 +185,10 @@ def test_a_rotation_inside_an_overlap_displaces_the_oldest_and_an_emergency_leav
     emulator.clear_requests()
     told = triggered(3, 2).up("--target", project.state()["busy"]["urn"]).messages("busy")
     assert told == [
-        f"token {third['token_prefix']} is due to rotate (emergency): revocation_triggers changed (leak); it is revoked at once",
+        (
+            f"token {third['token_prefix']} is due to rotate (emergency): revocation_triggers changed (leak); it is"
+            " revoked at once"
+        ),
         f"token {second['token_prefix']}, the one before it, is revoked at once too",
     ]
     assert _writes(emulator) == ["DELETE", "POST", "DELETE", "PUT"]
@@ -222,7 +225,8 @@ def test_a_refresh_tells_what_was_revoked_and_an_up_makes_what_is_missing(projec
         observer.revoke(before[name]["previous_token_prefix"])
     ran = project.refresh()
     current = "warning: token {token_prefix} was revoked outside of Pulumi; the next `pulumi up` makes a new one"
-    previous = "token {previous_token_prefix}, the one before the current one, was revoked outside of Pulumi"
+    previous = "token {previous_token_prefix}, the one before the current one, is revoked already, by hand or by an `up`"
+        " that was interrupted"
     assert ran.messages("current")[:1] == [current.format(**before["current"])]
     assert ran.messages("previous") == [previous.format(**before["previous"])]
     assert ran.messages("both")[:2] == [part.format(**before["both"]) for part in (current, previous)]
@@ -314,7 +318,7 @@ def test_a_changed_setting_rotates_and_keeps_the_overlap(project: Project, obser
     project.series(ci='scopes=["project:read", "user:read"], ip_allowlist=["127.0.0.0/8"]').up("--expect-no-changes")
     changed = project.series(ci="max_age_seconds=40*86400, extend_when_used=True")
     (message,) = changed.up().messages("ci")
-    assert "rotates (settings): max_age_seconds, extend_when_used, ip_allowlist, scopes changed; it stays" in message
+    assert "(settings): max_age_seconds, extend_when_used, ip_allowlist, scopes changed; it then stays" in message
     new = project.outputs("ci")
     assert new["rotation_reason"] == "settings"
     assert new["previous_full_token"] == old["full_token"]
@@ -398,7 +402,7 @@ def test_the_end_of_a_token_that_nothing_rotates_is_told_ahead(project: Project)
             )
     ran = project.preview()
     assert "is due to be replaced by a new one" in ran.messages("window")[0]
-    assert "rotates (window)" in ran.messages("series")[0]
+    assert "is due to rotate (window)" in ran.messages("series")[0]
 
     assert project.at(96.99).preview().messages("days") == []
     (message,) = project.at(97.01).preview().messages("days")
@@ -436,7 +440,7 @@ def test_inputs_that_are_not_known_yet_preview_and_apply(project: Project, obser
     assert new["previous_full_token"] == old["full_token"]
 
     declared(3, "None")
-    assert "rotates (settings)" in project.preview().messages("ci")[0]
+    assert "is due to rotate (settings)" in project.preview().messages("ci")[0]
     assert project.up().messages("ci") == []
     assert project.outputs("ci")["full_token"] == new["full_token"]
     assert len(observer.valid()) == 3

@@ -387,8 +387,12 @@ def test_token_that_was_refused_is_not_made_anew(account: Account, client: FakeC
         ({"list": [ServerError("(500)")]}, ["create", "list"], f"the connection broke; {LOOK}"),
         ({"revoke": [ForbiddenError("(403)")]}, ["create", "list", "revoke"], f"the connection broke; {LOOK}"),
         ({"list": [AnswerLostError("again")]}, ["create", "list"], f"the connection broke; {LOOK}"),
-        ({"create": [LOST]}, [*TWICE, "revoke"], "the connection broke; nothing was left behind"),
-        ({"create": [ServerError("(500)")]}, TWICE, "(500); nothing was left behind"),
+        (
+            {"create": [LOST]},
+            [*TWICE, "revoke"],
+            "the connection broke; the account shows nothing that was left behind",
+        ),
+        ({"create": [ServerError("(500)")]}, TWICE, "(500); the account shows nothing that was left behind"),
         ({"create": [ForbiddenError("(403)")]}, TWICE[:-1], "(403)"),
     ],
 )

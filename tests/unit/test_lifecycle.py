@@ -587,7 +587,7 @@ def test_due_token_has_its_reason(olds: dict[str, Any], news: dict[str, Any], no
         ({**WEEK, "max_age_seconds": 7 * DAY}, EXPIRY - timedelta(days=3.5), True),
         ({**LONG, "max_age_seconds": None}, MADE + timedelta(days=15), True),
         ({**LONG, "max_age_seconds": None, "create_time": None}, MADE, False),
-        ({**LONG, "max_age_seconds": 60 * DAY}, MADE, False),
+        ({**LONG, "max_age_seconds": 60 * DAY}, MADE + timedelta(days=15), True),
     ],
 )
 def test_window_opens_halfway_where_it_is_longer_than_the_life(

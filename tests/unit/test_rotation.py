@@ -377,7 +377,7 @@ def test_promised_overlap_is_never_shortened(olds: dict[str, Any], arguments: di
     if plan.retirement == "displaced":
         assert GONE not in olds
     if plan.retirement == "idle" or plan.lingers:
-        assert plan.lingers == previous.is_in_use()
+        assert plan.lingers == previous.was_used_since()
         assert arguments["retire_previous"] == "when_idle"
 
 
@@ -604,6 +604,9 @@ LINGERING = (
     " not changed over, give it the new secret"
 )
 
+USED_SINCE = f"used since it was replaced: {LAST_USE}"
+HAS_ENDED = "its overlap ended at 2026-11-08T12:00:00Z"
+WOULD_END = "its overlap would end at 2026-11-08T12:00:00Z"
 LONGER = "it then stays valid until {}T12:00:00Z, and longer while it is in use"
 
 TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] = {
@@ -636,10 +639,7 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] =
         news(**RELEASED),
         EXPIRY - timedelta(days=2),
         [
-            (
-                "info",
-                f"{ROTATES} (trigger): {TRIGGER.why}; {LONGER.format('2026-12-06')}",
-            ),
+            ("info", f"{ROTATES} (trigger): {TRIGGER.why}"),
             ("warning", f"token {PREFIX} expires at 2026-12-01T12:00:00Z, before its overlap is over"),
         ],
     ),
@@ -661,7 +661,7 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] =
             ("info", f"{ROTATES} (settings): {SCOPED.why}; it then stays valid until 2026-11-09T12:00:00Z"),
             (
                 "warning",
-                f"{OLDER_IS}: no more than two may be valid, though it was used since it was replaced: {LAST_USE}",
+                f"{OLDER_IS}: no more than two may be valid ({WOULD_END}); it was {USED_SINCE}",
             ),
         ],
     ),
@@ -671,7 +671,10 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] =
         MEANWHILE,
         [
             ("info", f"{ROTATES} (settings): {SCOPED.why}; it then stays valid until 2026-11-09T12:00:00Z"),
-            ("info", f"{OLDER_IS}: no more than two may be valid, and it was not used since it was replaced"),
+            (
+                "warning",
+                f"{OLDER_IS}: no more than two may be valid ({WOULD_END}); it was not used since it was replaced",
+            ),
         ],
     ),
     "idle": (
@@ -681,7 +684,7 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] =
         [
             (
                 "info",
-                f"{OLDER_IS}: its overlap ended at 2026-11-08T12:00:00Z, and it was not used since it was replaced",
+                f"{OLDER_IS}: its time is over ({HAS_ENDED}); it was not used since it was replaced",
             )
         ],
     ),
@@ -692,8 +695,10 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] =
         [
             (
                 "warning",
-                (f"{OLDER_IS}: its overlap ended at 2026-11-08T12:00:00Z, though it was used since it was replaced:"
-                f" {LAST_USE}"),
+                (
+                    f"{OLDER_IS}: its time is over (its overlap ended at 2026-11-08T12:00:00Z); it was used since it"
+                    f" was replaced: {LAST_USE}"
+                ),
             )
         ],
     ),
@@ -707,7 +712,7 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] =
         both(**IN_USE, previous_expiry_time=None),
         news(),
         OVER,
-        [("warning", LINGERING.format("for ever"))],
+        [("warning", LINGERING.format("until the next rotation"))],
     ),
     "lingers, by whom is not known": (
         both(previous_last_used_time="2026-11-07T09:30:01Z"),
@@ -731,7 +736,13 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] =
                 "info",
                 f"token {STRAY_PREFIX} is due to be revoked: an `up` that was interrupted made it, and nobody got it",
             ),
-            ("info", f"token {OLDER_PREFIX}, the one before the current one, was revoked outside of Pulumi"),
+            (
+                "info",
+                (
+                    f"token {OLDER_PREFIX}, the one before the current one, is revoked already, by hand or by an `up`"
+                    " that was interrupted"
+                ),
+            ),
         ],
     ),
 }
