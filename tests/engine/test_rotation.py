@@ -123,8 +123,9 @@ def test_a_previous_token_in_use_is_kept_and_warned_of_until_its_own_end(project
         lingers,
     )
     assert re.fullmatch(
-        rf"warning: token {re.escape(strict['previous_token_prefix'])} is due to be revoked: its time is over \(its overlap"
-        rf" ended at {_to_the_second(strict['previous_retires_at'])}\); it was used since it was replaced: {USED}",
+        rf"warning: token {re.escape(strict['previous_token_prefix'])} is due to be revoked: its time is over"
+        rf" \(its overlap ended at {_to_the_second(strict['previous_retires_at'])}\); it was used since it was"
+        rf" replaced: {USED}",
         retired,
     )
     assert len(observer.valid()) == 4
@@ -171,8 +172,9 @@ def test_a_rotation_inside_an_overlap_displaces_the_oldest_and_an_emergency_leav
         displaced,
     )
     assert ran.messages("quiet")[1] == (
-        f"warning: token {quiet['previous_token_prefix']} is due to be revoked: no more than two may be valid (its overlap"
-        f" would end at {_to_the_second(quiet['previous_retires_at'])}); it was not used since it was replaced"
+        f"warning: token {quiet['previous_token_prefix']} is due to be revoked: no more than two may be valid"
+        f" (its overlap would end at {_to_the_second(quiet['previous_retires_at'])}); it was not used since it was"
+        " replaced"
     )
     emulator.clear_requests()
     assert displaced in project.up("--target", project.state()["busy"]["urn"]).messages("busy")
@@ -225,8 +227,10 @@ def test_a_refresh_tells_what_was_revoked_and_an_up_makes_what_is_missing(projec
         observer.revoke(before[name]["previous_token_prefix"])
     ran = project.refresh()
     current = "warning: token {token_prefix} was revoked outside of Pulumi; the next `pulumi up` makes a new one"
-    previous = "token {previous_token_prefix}, the one before the current one, is revoked already, by hand or by an `up`"
-        " that was interrupted"
+    previous = (
+        "token {previous_token_prefix}, the one before the current one, is revoked already, by hand or by an"
+        " `up` that was interrupted"
+    )
     assert ran.messages("current")[:1] == [current.format(**before["current"])]
     assert ran.messages("previous") == [previous.format(**before["previous"])]
     assert ran.messages("both")[:2] == [part.format(**before["both"]) for part in (current, previous)]
