@@ -20,7 +20,7 @@ def test_no_secret_is_in_the_open_anywhere(tmp_path: Path) -> None:
         made = _live(project, emulator, observer)
         secrets = [adopted, emulator.token, *made]
         count = len(set(secrets))
-        assert count == 5
+        assert count == 8
         _assert_none_in(secrets, "".join(project.printed).encode(), "output")
         for folder in (project.folder, tmp_path / "account"):
             for path in filter(Path.is_file, folder.rglob("*")):
@@ -31,12 +31,16 @@ def test_the_pickled_provider_is_a_reference_and_no_more() -> None:
     """What is written into every state names the class, and holds nothing of the environment that it was made in."""
     from pulumi.dynamic.dynamic import serialize_provider  # noqa: PLC0415 - an internal of the SDK
 
-    from pulumi_avn_token.provider import AccessTokenProvider  # noqa: PLC0415 - the very object
+    from pulumi_avn_token.provider import (  # noqa: PLC0415 - the very objects
+        AccessTokenProvider,
+        RotatingAccessTokenProvider,
+    )
 
-    pickled = base64.b64decode(serialize_provider(AccessTokenProvider()))
-    assert b"pulumi_avn_token.provider" in pickled
-    assert b"AccessTokenProvider" in pickled
-    assert len(pickled) < 100
+    for provider in (AccessTokenProvider, RotatingAccessTokenProvider):
+        pickled = base64.b64decode(serialize_provider(provider()))
+        assert b"pulumi_avn_token.provider" in pickled
+        assert provider.__name__.encode() in pickled
+        assert len(pickled) < 100
 
 
 def _live(project: Project, emulator: Emulator, observer: Observer) -> list[str]:
@@ -65,6 +69,16 @@ def _live(project: Project, emulator: Emulator, observer: Observer) -> list[str]
     project.pulumi("config", "set", "--secret", "aiven:apiToken", emulator.token, hidden=True)
     project.tokens(ci=arguments.format("CI 2", 3), nb=adopted).up()
     secrets.append(project.output("ci"))
+    for release, leak in ((1, 1), (2, 1), (2, 2)):
+        triggers = f'rotation_triggers={{"release": {release}}}, revocation_triggers={{"leak": {leak}}}'
+        project.series(ingest=f"overlap_seconds=0, {triggers}").preview("--diff")
+        project.up("--diff")
+        project.refresh("--diff")
+        secrets.append(project.outputs("ingest")["full_token"])
+    project.series(ingest="overlap_seconds=-1").preview(fails=True)
+    emulator.faults = [Fault(kind="truncated", method="POST")]
+    project.series(ingest=f"max_age_seconds=40*86400, {triggers}").up(fails=True)
+    emulator.faults = []
     project.pulumi("stack", "export")
     project.pulumi("stack", "output")
     project.pulumi("stack", "history")
