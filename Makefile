@@ -12,7 +12,7 @@ demo: environment engine ## real tokens by a real engine, in an emulated account
 	@$(BIN)/python tools/demo.py
 
 test: check engine ## everything that must hold: format, lint, types, tests with the real engine
-	@$(BIN)/pytest --numprocesses=2 --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses=4 --dist=worksteal --cov --cov-report=term
 
 check: environment ## format, lint, types and the one way of imports
 	@$(BIN)/ruff format --check --quiet .

@@ -99,8 +99,8 @@ def test_a_series_keeps_its_promises_on_the_real_engine() -> None:
     run_state_machine_as_test(
         EngineMachine,
         settings=settings(
-            max_examples=3,
-            stateful_step_count=20,
+            max_examples=2,
+            stateful_step_count=16,
             deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
