@@ -100,7 +100,7 @@ class Account:
         except ApiError:
             raise type(lost)(
                 f"{lost}; if a token was made all the same, nobody holds it, and its description begins with"
-                f" [pulumi-avn-token {mark}]: revoke it, if it is still there after the next `pulumi up`"
+                f" {marks.beginning(mark).strip()}: revoke it, if it is still there after the next `pulumi up`"
             ) from None
 
     def introduce(self, issued: IssuedToken, description: str, mark: str, made_as: User | None) -> TokenInfo:

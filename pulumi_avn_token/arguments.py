@@ -6,9 +6,8 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX
+from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX, MAX_DESCRIPTION_LENGTH
 
-MAX_DESCRIPTION_LENGTH = 1000
 MIN_AGE_SECONDS = 600
 MAX_AGE_SECONDS = 315_360_000
 MAX_LIST_LENGTH = 100
@@ -23,19 +22,15 @@ def find_faults(arguments: Mapping[str, Any], unknown: Collection[str] = ()) -> 
     `arguments` holds those that are given and known; `unknown` names those that are given but not known before other
     resources are made. What is unknown passes until it is known.
     """
-    faults = _faults_of_each(_CHECKS, ("description",), arguments, unknown)
-    wrong = {name for name, _ in faults}
-    sound = {name: value for name, value in arguments.items() if value is not None and name not in wrong}
-    return [*faults, *_window_faults(sound, {*unknown, *wrong}), *_adoption_faults(sound, {*unknown, *wrong})]
+    faults, sound, unsure = _faults_of_each(_CHECKS, ("description",), arguments, unknown)
+    return [*faults, *_window_faults(sound, unsure), *_adoption_faults(sound, unsure)]
 
 
 def find_faults_of_series(arguments: Mapping[str, Any], unknown: Collection[str] = ()) -> list[Fault]:
     """All that is wrong with the arguments of a `RotatingAccessToken`, given as to `find_faults`."""
     required = ("description", "max_age_seconds", "early_rotation_window_seconds")
-    faults = _faults_of_each(_CHECKS_OF_SERIES, required, arguments, unknown)
-    wrong = {name for name, _ in faults}
-    sound = {name: value for name, value in arguments.items() if value is not None and name not in wrong}
-    return [*faults, *_window_faults(sound, {*unknown, *wrong}), *_overlap_faults(sound)]
+    faults, sound, unsure = _faults_of_each(_CHECKS_OF_SERIES, required, arguments, unknown)
+    return [*faults, *_window_faults(sound, unsure), *_overlap_faults(sound)]
 
 
 def _faults_of_each(
@@ -43,12 +38,15 @@ def _faults_of_each(
     required: Collection[str],
     arguments: Mapping[str, Any],
     unknown: Collection[str],
-) -> list[Fault]:
+) -> tuple[list[Fault], dict[str, Any], set[str]]:
+    """The faults of each argument by itself, those arguments that are given and sound, and the names of what is not."""
     faults = [(name, "is missing") for name in required if arguments.get(name) is None and name not in unknown]
     for name, faults_of in checks.items():
         if arguments.get(name) is not None:
             faults += [(name, fault) for fault in faults_of(arguments[name])]
-    return faults
+    wrong = {name for name, _ in faults}
+    sound = {name: value for name, value in arguments.items() if value is not None and name not in wrong}
+    return faults, sound, {*unknown, *wrong}
 
 
 def _overlap_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Container, Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pulumi_avn_token.model import TokenInfo
-
-_LONGEST_DESCRIPTION = 1000
+from pulumi_avn_token.model import MAX_DESCRIPTION_LENGTH, TokenInfo
 
 
 def marked(description: str, mark: str) -> str:
     """The description under which a token is made."""
-    return f"{_beginning(mark)}{description}"[:_LONGEST_DESCRIPTION]
+    return f"{beginning(mark)}{description}"[:MAX_DESCRIPTION_LENGTH]
+
+
+def beginning(mark: str) -> str:
+    """What such a description begins with."""
+    return f"[pulumi-avn-token {mark}] "
 
 
 def user_agent(product: str, mark: str) -> str:
@@ -33,7 +34,7 @@ def find_strays(tokens: Iterable[TokenInfo], mark: str, held: Container[str | No
         token.token_prefix
         for token in tokens
         if token.token_prefix not in held
-        and (token.description.startswith(_beginning(mark)) or _is_used_by_its_maker(token, mark))
+        and (token.description.startswith(beginning(mark)) or _is_used_by_its_maker(token, mark))
     ]
 
 
@@ -48,10 +49,6 @@ def without_own_use(token: TokenInfo, mark: str) -> TokenInfo:
 
 def _is_used_by_its_maker(token: TokenInfo, mark: str) -> bool:
     return _comment(mark) in (token.last_user_agent or "")
-
-
-def _beginning(mark: str) -> str:
-    return f"[pulumi-avn-token {mark}] "
 
 
 def _comment(mark: str) -> str:

@@ -13,6 +13,9 @@ PREFIX_LENGTH = 12
 LONGEST_PREFIX = 32
 """Longer than any prefix: such a text is a full token, which people pass where a prefix would do."""
 
+MAX_DESCRIPTION_LENGTH = 1000
+"""Characters that a token's description may have."""
+
 DEFAULT_MAX_AGE_SECONDS = 30 * 24 * 60 * 60
 """Age in seconds of a token that is made without one, as Aiven's CLI documents it."""
 
