@@ -218,6 +218,31 @@ class Project:
         return {name: value for name, value in environ.items() if value}
 
 
+def typed(commands: str, folder: Path, scratch: Path, emulator: Emulator) -> str:
+    """Run commands of a document as they stand, in a folder, and give what they print; `scratch` has a `state`."""
+    environ = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(ROOT / ".engine" / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
+        "PULUMI_HOME": str(scratch / "home"),
+        "PULUMI_BACKEND_URL": (scratch / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "test",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_SKIP_CONFIRMATIONS": "true",
+        "AIVEN_WEB_URL": emulator.url,
+        "TOKEN_OF_THE_TEST": emulator.token,
+    }
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands.replace("AIVEN_TOKEN=…", 'AIVEN_TOKEN="$TOKEN_OF_THE_TEST"')],
+        cwd=folder,
+        env=environ,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return ran.stdout
+
+
 def _kill_session(leader: int) -> None:
     """Kill a process with all that it started: the engine gives each plugin a process group of its own."""
     for pid in [int(process.name) for process in Path("/proc").iterdir() if process.name.isdigit()]:

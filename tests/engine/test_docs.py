@@ -15,7 +15,7 @@ import pytest
 import pulumi_avn_token as avn
 from pulumi_avn_token.emulator import Emulator
 from tests.account import Observer
-from tests.engine.project import ROOT, Project
+from tests.engine.project import ROOT, Project, typed
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/Pulumi.yaml"))
@@ -59,30 +59,10 @@ def test_the_programs_of_the_readme_run(project: Project, observer: Observer) ->
 def test_the_commands_of_the_readme_run(project: Project, observer: Observer, emulator: Emulator) -> None:
     """The shortest real use and the run for a schedule, typed as they stand, give a secret that works."""
     (project.folder / "__main__.py").write_text(blocks("python")[0], encoding="utf-8")
-    commands = "".join(blocks("sh")[1:3]).replace("AIVEN_TOKEN=…", 'AIVEN_TOKEN="$TOKEN_OF_THE_TEST"')
-    environ = {
-        **os.environ,
-        "PATH": os.pathsep.join([str(ROOT / ".engine/bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
-        "PULUMI_HOME": str(project.folder / "home"),
-        "PULUMI_BACKEND_URL": (project.folder / "state").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_SKIP_CONFIRMATIONS": "true",
-        "AIVEN_WEB_URL": emulator.url,
-        "TOKEN_OF_THE_TEST": emulator.token,
-    }
-    ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=project.folder,
-        env=environ,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    (secret,) = (line for line in ran.stdout.splitlines() if len(line) > 300)
+    printed = typed("".join(blocks("sh")[1:3]), project.folder, project.folder, emulator)
+    (secret,) = (line for line in printed.splitlines() if len(line) > 300)
     assert observer.works(secret)
-    assert "2 unchanged" in ran.stdout
+    assert "2 unchanged" in printed
 
 
 def test_the_documents_about_the_emulator_run() -> None:

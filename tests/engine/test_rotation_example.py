@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,7 @@ from examples.rotation.consumer import USER_AGENT, Consumer
 from pulumi_avn_token.emulator import Emulator
 from pulumi_avn_token.model import parse_time
 from tests.account import Observer
-from tests.engine.project import DAY, ROOT, Project
+from tests.engine.project import DAY, ROOT, Project, typed
 
 WEEKS = 12
 FETCH_EVERY = 6.5 * DAY
@@ -99,28 +96,9 @@ def test_a_lost_file_comes_back_and_a_foreign_secret_in_it_does_not_stay(example
 def test_the_commands_of_its_first_page_run(tmp_path: Path, example: Project, emulator: Emulator) -> None:
     """Typed as they stand, they end with a call that was served."""
     commands = re.findall(r"```sh\n(.*?)```", (example.folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "backend").mkdir()
-    environ = {
-        **os.environ,
-        "PATH": os.pathsep.join([str(ROOT / ".engine/bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_BACKEND_URL": (tmp_path / "backend").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_SKIP_CONFIRMATIONS": "true",
-        "AIVEN_WEB_URL": emulator.url,
-        "TOKEN_OF_THE_TEST": emulator.token,
-    }
-    ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands[0].replace("AIVEN_TOKEN=…", 'AIVEN_TOKEN="$TOKEN_OF_THE_TEST"')],
-        cwd=example.folder,
-        env=environ,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.stdout.splitlines()[-1] == f"served as {emulator.user}"
+    (tmp_path / "state").mkdir()
+    printed = typed(commands[0], example.folder, tmp_path, emulator)
+    assert printed.splitlines()[-1] == f"served as {emulator.user}"
     assert [request.status for request in emulator.requests if request.user_agent == USER_AGENT] == [200]
 
 
