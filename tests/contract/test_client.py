@@ -405,7 +405,7 @@ def test_any_prefix_stays_in_its_part_of_the_path() -> None:
     with Server(said({})) as server, Clients() as clients:
         client = clients.make(server.url)
 
-        @settings(max_examples=150, deadline=None, database=None)
+        @settings(max_examples=150)
         @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text("./%?#2eEfF+=;\\ \n"))
         def reaches_its_path(prefix: str) -> None:
             before = len(server.requests)

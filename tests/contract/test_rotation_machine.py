@@ -50,7 +50,6 @@ def test_whatever_happens_a_series_keeps_its_promises() -> None:
         settings=settings(
             max_examples=50,
             stateful_step_count=50,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

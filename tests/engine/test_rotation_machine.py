@@ -101,7 +101,6 @@ def test_a_series_keeps_its_promises_on_the_real_engine() -> None:
         settings=settings(
             max_examples=2,
             stateful_step_count=16,
-            deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),

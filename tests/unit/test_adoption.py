@@ -7,14 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.adoption import Adoptions, find_meant, find_mismatches
 from pulumi_avn_token.errors import AdoptionError
 from pulumi_avn_token.model import TokenInfo
-
-calmly = settings(deadline=None)
 
 PREFIX = "XCJ3+bgWywIh"
 FULL_TOKEN = PREFIX + "aB3/" * 20
@@ -63,7 +61,6 @@ def test_prefix_of_several_tokens_is_an_error_that_names_them() -> None:
     assert str(caught.value) == message
 
 
-@calmly
 @given(SECRETS, st.integers(0, 3))
 def test_error_shows_no_more_of_a_full_token_than_its_prefix(secret: str, matching: int) -> None:
     """A full token given in place of a prefix does not come back in the error."""
@@ -111,7 +108,6 @@ def test_every_mismatch_is_told() -> None:
     ]
 
 
-@calmly
 @given(SECRETS)
 def test_mismatch_shows_no_secret(secret: str) -> None:
     """A wrong secret is refused without being shown."""

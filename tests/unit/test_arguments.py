@@ -6,13 +6,11 @@ import string
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.arguments import Fault, find_faults, find_faults_of_series
 from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX
-
-calmly = settings(deadline=None)
 
 ARGUMENTS = (
     "description",
@@ -172,7 +170,6 @@ def test_empty_collection_is_sound(name: str) -> None:
     assert not faults(**{name: {} if name == "rotation_triggers" else []})
 
 
-@calmly
 @given(st.integers(-(10**12), 10**12))
 def test_age_is_sound_exactly_within_its_limits(age: int) -> None:
     """Every whole number from 600 to 315360000 is an age, and no other."""
@@ -206,7 +203,6 @@ def test_rule_between_arguments_waits_until_both_are_known(arguments: dict[str, 
     assert not find_faults({"description": "x", **arguments}, unknown)
 
 
-@calmly
 @given(age=st.integers(600, 315_360_000), window=st.integers(1, 315_359_999))
 def test_window_must_be_less_than_the_age(age: int, window: int) -> None:
     """A window as long as the age or longer would be due at every `up`."""
@@ -260,7 +256,6 @@ def test_full_token_of_another_token_is_a_fault(adopted: str) -> None:
     ]
 
 
-@calmly
 @given(
     secret=st.text(string.ascii_letters + string.digits + "+/=", min_size=24, max_size=1200),
     more=st.text(string.ascii_letters, max_size=20),
@@ -276,7 +271,6 @@ def test_no_fault_tells_a_text_that_was_given(secret: str, more: str) -> None:
                     assert not any(piece in reason for piece in pieces)
 
 
-@calmly
 @given(
     st.dictionaries(st.sampled_from([*ARGUMENTS, "another"]), PLAIN),
     st.sets(st.sampled_from(ARGUMENTS)),
@@ -387,7 +381,6 @@ def test_arguments_of_a_series_are_checked_all_at_once(changes: dict[str, Any], 
     assert sorted(find_faults_of_series({**SERIES, **changes})) == sorted(found)
 
 
-@calmly
 @given(
     age=st.integers(600, 315_360_000),
     window=st.integers(1, 315_359_999),
@@ -420,7 +413,6 @@ def test_unknown_values_of_a_series_pass(unknown: set[str]) -> None:
     assert not find_faults_of_series({name: value for name, value in SERIES.items() if name not in unknown}, unknown)
 
 
-@calmly
 @given(
     st.dictionaries(st.sampled_from([*ARGUMENTS_OF_SERIES, "another"]), PLAIN),
     st.sets(st.sampled_from(ARGUMENTS_OF_SERIES)),

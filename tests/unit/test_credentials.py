@@ -9,7 +9,7 @@ from pathlib import Path
 
 import certifi
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.credentials import (
@@ -21,8 +21,6 @@ from pulumi_avn_token.credentials import (
     is_loopback,
 )
 from pulumi_avn_token.errors import CredentialError
-
-calmly = settings(deadline=None)
 
 GIVEN = "AbCd" + "EfGh" * 20
 VISIBLE = "".join(character for character in string.printable if character.isprintable() and character != " ")
@@ -222,7 +220,6 @@ def test_empty_login_is_none(tmp_path: Path) -> None:
         find({"AIVEN_CREDENTIALS_FILE": str(path)})
 
 
-@calmly
 @given(
     secret=SECRETS,
     bad=st.sampled_from(["\n", "\r\n", " ", "\t", "\x00", "\x7f", "é", "🙂", "\u2028", "\xa0"]),
@@ -243,14 +240,12 @@ def test_token_that_cannot_stand_in_a_header_is_refused_and_not_shown(secret: st
         assert_hides(caught.value, max(token.split(bad), key=len))
 
 
-@calmly
 @given(st.text(VISIBLE, min_size=1))
 def test_every_visible_character_is_taken(token: str) -> None:
     """What can stand in a header is Aiven's to judge."""
     assert find({"AIVEN_TOKEN": token}).token == token
 
 
-@calmly
 @given(SECRETS)
 def test_credential_hides_its_token(secret: str) -> None:
     """A credential that is printed shows where its token came from, and not the token."""
@@ -322,7 +317,6 @@ def test_plain_http_to_another_machine_is_refused(host: str) -> None:
         at(f"http://{host}:8080")
 
 
-@calmly
 @given(st.ip_addresses())
 def test_loopback_addresses_are_two_blocks(address: object) -> None:
     """127.0.0.0/8 and ::1 are this machine, and so is no other address of the internet."""
@@ -361,7 +355,6 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         at("", stack=url)
 
 
-@calmly
 @given(
     SECRETS,
     st.sampled_from(

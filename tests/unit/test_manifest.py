@@ -10,14 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pulumi_avn_token import manifest
 from pulumi_avn_token.arguments import find_faults
 from pulumi_avn_token.errors import ManifestError
-
-calmly = settings(deadline=None)
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PREFIX = "XCJ3+bgWywIh"
@@ -128,7 +126,6 @@ def test_duration_has_a_unit(text: str, seconds: int) -> None:
     assert tokens["ci"]["max_age_seconds"] == seconds
 
 
-@calmly
 @given(st.integers(600, 315_360_000))
 def test_duration_of_every_age_is_read(seconds: int) -> None:
     """Every age can be written as seconds, with its unit or without."""
@@ -330,7 +327,6 @@ SECRETS = st.text(string.ascii_letters + string.digits + "+/", min_size=33, max_
 NO_PLACE = "is a secret, and a manifest is no place for one; declare this token in the program"
 
 
-@calmly
 @given(SECRETS)
 def test_secret_in_a_manifest_is_refused_and_not_shown(secret: str) -> None:
     """A manifest is committed: a secret in it is refused under either key, and no fault repeats it."""
@@ -344,7 +340,6 @@ def test_full_token_is_refused_whatever_it_is(value: str) -> None:
     assert [fault.split(": ", 2)[2] for fault in faults_of_token(f"full_token: {value}".rstrip())] == [NO_PLACE]
 
 
-@calmly
 @given(SECRETS)
 def test_no_fault_shows_a_secret_that_was_put_in_a_wrong_place(secret: str) -> None:
     """No fault says more of any value than may be seen of a token."""
@@ -468,7 +463,6 @@ TOKENS = st.fixed_dictionaries(
 )
 
 
-@calmly
 @given(
     tokens=st.dictionaries(TEXTS, TOKENS, max_size=4),
     prefixes=st.lists(st.text(string.ascii_letters + "+/=", min_size=1, max_size=32), unique=True, max_size=4),
@@ -524,7 +518,6 @@ def test_text_that_looks_like_something_else_is_read_back(text: str, style: str 
         assert load(yaml.safe_dump({"tokens": tokens}, default_style=style, allow_unicode=as_is)) == tokens
 
 
-@calmly
 @given(st.text() | st.text("tokens:{}[]&*!|>'\"%@`#-?, \n\tab1~<") | st.binary())
 @example("%")
 @example("!<")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.marks import find_strays, marked, user_agent, without_own_use
 from pulumi_avn_token.model import TokenInfo
-
-calmly = settings(deadline=None)
 
 MARK = "series-0123456789abcdef"
 OTHER_MARK = "series-fedcba9876543210"
@@ -67,7 +65,6 @@ def test_token_that_is_held_is_no_stray() -> None:
     assert find_strays([], MARK, ()) == []
 
 
-@calmly
 @given(DESCRIPTIONS, MARKS, MARKS)
 @example("ż" * 1000, MARK, OTHER_MARK)
 @example("x" * (1001 - len(marked("", MARK))), MARK, MARK)
@@ -82,7 +79,6 @@ def test_every_token_is_found_by_its_own_series_and_no_other(description: str, m
     )
 
 
-@calmly
 @given(st.none() | st.text(max_size=300))
 def test_use_by_anybody_else_is_kept(agent: str | None) -> None:
     """What a consumer shows of itself stays as the account shows it."""

@@ -8,12 +8,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.model import PREFIX_LENGTH, IssuedToken, TokenInfo, User, parse_time, shown, token_info
-
-calmly = settings(deadline=None)
 
 PREFIX = "XCJ3+bgWywIh"
 SECRETS = st.text(string.ascii_letters + string.digits + "+/=", min_size=20, max_size=1200)
@@ -64,7 +62,6 @@ def test_time_is_read_in_every_notation(text: str, time: datetime | int) -> None
     assert parse_time(text).tzinfo is not None
 
 
-@calmly
 @given(
     st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)),  # noqa: DTZ001
     st.integers(-23 * 60, 23 * 60),
@@ -96,7 +93,6 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         parse_time(text)
 
 
-@calmly
 @given(st.text() | st.text("0123456789-:+.TZ "))
 def test_text_is_a_time_or_a_value_error(text: str) -> None:
     """Whatever a server sends for a time, nothing else comes of it."""
@@ -180,7 +176,6 @@ JSON = st.recursive(
 )
 
 
-@calmly
 @given(st.dictionaries(st.sampled_from([*WHOLE, "colour"]), JSON), SECRETS)
 def test_whatever_an_object_holds_a_token_just_made_is_kept(answer: dict[str, Any], prefix: str) -> None:
     """Leniently, no answer makes the reader fail; strictly, it fails in one way."""
@@ -198,7 +193,6 @@ def test_prefix_is_shown_whole(text: str) -> None:
     assert shown(text) == text
 
 
-@calmly
 @given(SECRETS)
 def test_full_token_is_shown_as_its_prefix(secret: str) -> None:
     """Whatever is longer than a prefix is cut."""
@@ -206,7 +200,6 @@ def test_full_token_is_shown_as_its_prefix(secret: str) -> None:
     assert secret[: PREFIX_LENGTH + 1] not in shown(secret)
 
 
-@calmly
 @given(SECRETS)
 def test_issued_token_hides_its_secret(secret: str) -> None:
     """The one object that holds a secret does not show it when it is printed."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_avn_token import marks
@@ -34,8 +34,6 @@ from pulumi_avn_token.rotation import (
     superseded,
     without_previous,
 )
-
-calmly = settings(deadline=None)
 
 MARK = "series-0123456789abcdef"
 PREFIX = "9zQ/hhKe01Lm"
@@ -316,7 +314,6 @@ SERIES = st.builds(
 """The outputs of any series."""
 
 
-@calmly
 @given(
     ARGUMENTS,
     st.fixed_dictionaries(
@@ -337,7 +334,6 @@ def test_nothing_changed_and_nothing_due_changes_nothing(arguments: dict[str, An
     assert decide(olds, declared, MEANWHILE) == NOTHING
 
 
-@calmly
 @given(
     window=WINDOWS,
     overlap=OVERLAPS,
@@ -357,7 +353,6 @@ def test_window_overlap_and_retirement_never_rotate(
     assert plan.records is not (changes.items() <= INPUTS.items())
 
 
-@calmly
 @given(SERIES, ARGUMENTS, TIMES)
 def test_promised_overlap_is_never_shortened(olds: dict[str, Any], arguments: dict[str, Any], now: datetime) -> None:
     """Before the recorded end of its overlap only an emergency, or the need of its place, revokes a previous token."""
@@ -381,7 +376,6 @@ def test_promised_overlap_is_never_shortened(olds: dict[str, Any], arguments: di
         assert arguments["retire_previous"] == "when_idle"
 
 
-@calmly
 @given(SERIES, ARGUMENTS, TIMES)
 def test_two_tokens_at_most_are_left(olds: dict[str, Any], arguments: dict[str, Any], now: datetime) -> None:
     """A rotation that would leave a third valid token retires the oldest; one that fills a gap need not."""
@@ -393,7 +387,6 @@ def test_two_tokens_at_most_are_left(olds: dict[str, Any], arguments: dict[str, 
         assert plan.rotation is not None
 
 
-@calmly
 @given(SERIES, ARGUMENTS, TIMES)
 def test_what_is_recorded_is_no_change_any_more(olds: dict[str, Any], arguments: dict[str, Any], now: datetime) -> None:
     """After one `up` recorded a declaration, the next has nothing to record and nothing to clear."""
@@ -410,7 +403,6 @@ def test_what_is_recorded_is_no_change_any_more(olds: dict[str, Any], arguments:
     assert outs.get("previous_full_token") == olds.get("previous_full_token")
 
 
-@calmly
 @given(
     SERIES,
     st.sets(st.sampled_from(sorted(INPUTS)), min_size=1),
@@ -577,7 +569,6 @@ def test_recorded_previous_token_is_no_stray() -> None:
     assert STRAYS not in observed(both(), marked, MARK, MEANWHILE)
 
 
-@calmly
 @given(olds=SERIES, now=TIMES, has_current=st.booleans(), has_previous=st.booleans())
 def test_no_secret_of_a_valid_token_is_dropped(
     olds: dict[str, Any],
@@ -789,7 +780,6 @@ def test_refresh_tells_what_is_missing_and_what_is_too_much(olds: dict[str, Any]
     assert list(losses(olds)) == messages
 
 
-@calmly
 @given(
     SERIES,
     st.sampled_from([{}, LEAKED, {"rotation_triggers": {"release": "hidden"}}, {"scopes": ["hidden"]}, REGARDLESS]),
