@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test engine environment check format clean
+.PHONY: help demo test soak engine environment check format clean
 
 help: ## these lines
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/'
@@ -13,6 +13,9 @@ demo: environment engine ## real tokens by a real engine, in an emulated account
 
 test: check engine ## everything that must hold: format, lint, types, tests with the real engine
 	@$(BIN)/pytest --numprocesses=4 --dist=worksteal --cov --cov-report=term
+
+soak: environment ## the properties again, with other examples each time and fifty times as many; half an hour
+	@$(BIN)/pytest tests/unit tests/contract --numprocesses=2 --timeout=0 --hypothesis-profile=soak
 
 check: environment ## format, lint, types and the one way of imports
 	@$(BIN)/ruff format --check --quiet .

@@ -48,7 +48,7 @@ def test_whatever_happens_a_series_keeps_its_promises() -> None:
     run_state_machine_as_test(
         ProviderMachine,
         settings=settings(
-            max_examples=50,
+            max_examples=settings().max_examples // 2,
             stateful_step_count=50,
             suppress_health_check=list(HealthCheck),
         ),
