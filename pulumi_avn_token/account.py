@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from pulumi_avn_token import marks
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
+FRESH = timedelta(seconds=10)
+"""How old a list may be that a token is revoked by as one that nobody uses."""
+
 _MAYBE_PROCESSED = (AnswerLostError, ServerError, UnexpectedAnswerError)
 
 
@@ -34,14 +37,16 @@ class Account:
     """The account of one credential during one operation.
 
     It is listed once, when first needed, and what is written afterwards is seen. `made_as` is the user that a token was
-    made as: that a token is missing counts only where the one who looks is that user.
+    made as: that a token is missing counts only where the one who looks is that user. `now` is the machine's clock.
     """
 
-    def __init__(self, client: Client, credential: Credential) -> None:
+    def __init__(self, client: Client, credential: Credential, now: Callable[[], datetime]) -> None:
         self._client = client
         self._credential = credential
+        self._now = now
         self._lock = threading.RLock()
         self._tokens: dict[str, TokenInfo] | None = None
+        self._listed_at: datetime | None = None
         self._owner: User | None = None
         self._failure: ApiError | None = None
 
@@ -60,6 +65,14 @@ class Account:
     def tokens(self) -> Iterable[TokenInfo]:
         """Every valid token."""
         return tuple(self._listed().values())
+
+    def forget_old_list(self) -> bool:
+        """Have the account listed anew if that is long ago, and tell so: a token may have been used since."""
+        with self._lock:
+            is_old = self._listed_at is not None and self._now() - self._listed_at > FRESH
+            if is_old:
+                self._tokens = self._listed_at = None
+            return is_old
 
     def find(self, token_prefix: str, made_as: User | None) -> TokenInfo | None:
         """A valid token; None: it is proven to be in the account no longer."""
@@ -169,7 +182,9 @@ class Account:
     def _listed(self) -> dict[str, TokenInfo]:
         with self._lock:
             if self._tokens is None:
+                begun = self._now()
                 self._tokens = {token.token_prefix: token for token in self._once(self._client.list_tokens)}
+                self._listed_at = begun
             return self._tokens
 
     def _once(self, ask: Callable[[], _Answer]) -> _Answer:

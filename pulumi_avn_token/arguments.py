@@ -11,6 +11,7 @@ from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX, MAX_
 MIN_AGE_SECONDS = 600
 MAX_AGE_SECONDS = 315_360_000
 MAX_LIST_LENGTH = 100
+FIRST_INEXACT_NUMBER = 2**53
 
 Fault = tuple[str, str]
 """The name of an argument, and what is wrong with it. Never what a text says: it may be a secret."""
@@ -139,6 +140,8 @@ def _triggers(value: Any) -> Iterator[str]:
     for key, item in value.items():
         if not _is_plain(item):
             yield f"must hold plain values; {key} is {_kind(item)}: use a hash or a version of it"
+        elif not _is_exact(item):
+            yield f"holds a number, {key}, that Pulumi does not tell from the next one: give it as a string"
 
 
 def _is_plain(value: Any) -> bool:
@@ -147,6 +150,13 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, str | bool | int | float)
+
+
+def _is_exact(value: Any) -> bool:
+    """Whether all numbers in a plain value are told from each other: they travel as floating-point numbers."""
+    if isinstance(value, dict | list):
+        return all(map(_is_exact, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int | float) or abs(value) < FIRST_INEXACT_NUMBER
 
 
 def _kind(value: Any) -> str:

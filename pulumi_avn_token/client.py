@@ -48,6 +48,7 @@ from pulumi_avn_token.model import (
     token_info,
 )
 from pulumi_avn_token.retry import BACKOFF_SECONDS, REPEATABLE, TRIES_AGAIN, retries
+from pulumi_avn_token.terminal import printable
 
 if TYPE_CHECKING:
     from pulumi_avn_token.credentials import Credential
@@ -307,8 +308,7 @@ class Client:
         if not isinstance(message, str):
             return "no reason given"
         line = " ".join(message.replace(self._credential.token, "[secret]").split())
-        line = "".join(character for character in line if character.isprintable())
-        return re.sub(r"[A-Za-z0-9+/=_%\\-]{24,}", "[…]", line)[:200] or "no reason given"
+        return re.sub(r"[A-Za-z0-9+/=_%\\-]{24,}", "[…]", printable(line))[:200] or "no reason given"
 
     @property
     def _host(self) -> str:

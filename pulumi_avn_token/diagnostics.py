@@ -9,6 +9,8 @@ from typing import Literal
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
+from pulumi_avn_token.terminal import inert
+
 Severity = Literal["info", "warning"]
 
 _SEVERITIES = {"info": engine_pb2.INFO, "warning": engine_pb2.WARNING}
@@ -20,7 +22,7 @@ def say(severity: Severity, message: str, urn: str = "") -> None:
 
     urn: the resource that it is about; empty: the stack.
     """
-    address = _engine_address()
+    address, message = _engine_address(), inert(message)
     if address is not None:
         request = engine_pb2.LogRequest(severity=_SEVERITIES[severity], message=message, urn=urn)
         try:

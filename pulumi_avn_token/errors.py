@@ -23,9 +23,14 @@ It never holds a header, a body, or more of a token than its prefix.
 
 from collections.abc import Sequence
 
+from pulumi_avn_token.terminal import inert
+
 
 class AvnTokenError(Exception):
     """Anything this package reports."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(inert(message))
 
 
 class ManifestError(AvnTokenError):

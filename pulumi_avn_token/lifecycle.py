@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pulumi_avn_token.model import PREFIX_LENGTH, TokenInfo, TokenSpec, parse_time
+from pulumi_avn_token.terminal import inert
 
 SHOWN_BY_THE_ACCOUNT = (
     "token_prefix",
@@ -43,6 +44,8 @@ Gone = Literal["expired", "revoked"]
 
 HOW: Mapping[Gone, str] = {"expired": "has expired", "revoked": "was revoked outside of Pulumi"}
 """The same for people."""
+
+_WINDOW = "early_rotation_window_seconds"
 
 NEAR_EXPIRY = timedelta(days=3)
 """Where nothing rotates a token, its end is told so long ahead, or a tenth of its life if that is shorter."""
@@ -119,12 +122,21 @@ def comparable(value: Any) -> Any:
 
 def changed_values(old: Any, new: Any) -> str | None:
     """The keys of a mapping of triggers that have another value. Introducing or removing it as a whole is no change."""
-    if old is None or new is None or old == new:
+    if old is None or new is None or _is_same(old, new):
         return None
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return "not known yet"
-    changed = {key for key in {*old, *new} if key not in old or key not in new or old[key] != new[key]}
+    changed = {key for key in {*old, *new} if key not in old or key not in new or not _is_same(old[key], new[key])}
     return ", ".join(sorted(changed))
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Whether two plain values are the same, where true is not 1."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(_is_same(old[key], new[key]) for key in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_is_same, old, new))
+    return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)
 
 
 def spec(arguments: Mapping[str, Any]) -> TokenSpec:
@@ -144,9 +156,11 @@ def declared(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: arguments[name] for name in SETTINGS if arguments.get(name) is not None}
 
 
-def shown(token: TokenInfo) -> dict[str, Any]:
-    """The outputs that a token as the account shows it gives."""
-    return {name: getattr(token, name) for name in SHOWN_BY_THE_ACCOUNT}
+def shown(token: TokenInfo, described: str | None) -> dict[str, Any]:
+    """The outputs that a token as the account shows it gives; `described` is the description as it is known already."""
+    outs = {name: getattr(token, name) for name in SHOWN_BY_THE_ACCOUNT}
+    others_wrote = ("last_ip", "last_user_agent", *(() if token.description == described else ("description",)))
+    return outs | {name: outs[name] and inert(outs[name]) for name in others_wrote}
 
 
 def adopts_another(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
@@ -175,16 +189,16 @@ def known_secret(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None
 
 def find_due(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> Due | None:
     """What the clock, or the account, asks a new token for; None: it does not."""
-    expiry, window = expires(olds), news.get("early_rotation_window_seconds")
+    expiry, recorded, window = expires(olds), olds.get(_WINDOW), news.get(_WINDOW)
     if olds.get(GONE) == "revoked":
         return Due("revoked", f"it {HOW['revoked']}")
     if olds.get(GONE) == "expired" or (expiry is not None and now >= expiry):
         return Due("expired", f"it has expired ({olds.get('expiry_time')})")
     opening = opens(olds)
     # A changed window makes no token: it counts from the next time on.
-    if window != olds.get("early_rotation_window_seconds") or opening is None or now < opening:
+    if (_is_known(window) and window != recorded) or opening is None or now < opening:
         return None
-    return Due("window", f"it expires at {olds.get('expiry_time')}, within early_rotation_window_seconds={window:.0f}")
+    return Due("window", f"it expires at {olds.get('expiry_time')}, within {_WINDOW}={recorded:.0f}")
 
 
 def opens(olds: Mapping[str, Any]) -> datetime | None:
@@ -206,8 +220,8 @@ def is_window_too_long(olds: Mapping[str, Any]) -> bool:
 
 def find_end(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> str | None:
     """What to tell of a token that is about to expire without anything to rotate it before; None: it is not so."""
-    expiry, window = expires(olds), news.get("early_rotation_window_seconds")
-    if expiry is None or now < expiry - min(_life(olds, expiry) / 10, NEAR_EXPIRY):
+    expiry, window = expires(olds), news.get(_WINDOW)
+    if not _is_known(window) or expiry is None or now < expiry - min(_life(olds, expiry) / 10, NEAR_EXPIRY):
         return None
     if window is None:
         return (
@@ -234,6 +248,11 @@ def expires(olds: Mapping[str, Any]) -> datetime | None:
     """The recorded expiry; None: never."""
     recorded = olds.get("expiry_time")
     return parse_time(recorded) if recorded else None
+
+
+def _is_known(seconds: Any) -> bool:
+    """Whether a number that may be absent is known: one that is not is taken for what it was, so that more is told."""
+    return seconds is None or isinstance(seconds, int | float)
 
 
 def _life(olds: Mapping[str, Any], expiry: datetime) -> timedelta:

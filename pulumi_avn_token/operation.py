@@ -15,6 +15,7 @@ from pulumi_avn_token.credentials import Credential, find_credential
 
 if TYPE_CHECKING:
     from pulumi_avn_token.account import Account
+    from pulumi_avn_token.rotation import Plan
 
 
 def _utc_now() -> datetime:
@@ -40,6 +41,8 @@ class Operation:
         self._sleep = sleep
         self.say = say
         self.adoptions = Adoptions()
+        self.plans: dict[str, Plan] = {}
+        """What was told of each series, by its id, to be done next."""
         self._environ = environ
         self._stack: Callable[[str], str | None] = lambda _key: None
         self._lock = threading.RLock()
@@ -70,5 +73,6 @@ class Operation:
                 from pulumi_avn_token.client import Client  # noqa: PLC0415
 
                 credential = self.credential()
-                self._account = Account(Client(credential, sleep=self._sleep, now=self._machine), credential)
+                client = Client(credential, sleep=self._sleep, now=self._machine)
+                self._account = Account(client, credential, self._machine)
             return self._account

@@ -29,6 +29,7 @@ from pulumi_avn_token.arguments import Fault, find_faults, find_faults_of_series
 from pulumi_avn_token.errors import AdoptionError, ApiError, AvnTokenError, CredentialError, TokenNotFoundError
 from pulumi_avn_token.model import TokenInfo, User, shown
 from pulumi_avn_token.operation import Operation
+from pulumi_avn_token.terminal import inert
 
 if TYPE_CHECKING:
     from pulumi_avn_token.diagnostics import Severity
@@ -81,13 +82,28 @@ class _Provider(ResourceProvider):
         if not faults:
             faults = self._faults_of_account(_olds, known)
         # Named in the reason and not as the failure's property, whose value the engine would print, even of a secret.
-        return CheckResult(news, [CheckFailure("", f"{name}: {reason}") for name, reason in faults])
+        return CheckResult(news, [CheckFailure("", inert(f"{name}: {reason}")) for name, reason in faults])
 
     def _faults(self, known: Mapping[str, Any], unknown: Collection[str]) -> list[Fault]:
         raise NotImplementedError
 
     def _faults_of_account(self, _olds: Mapping[str, Any], _known: Mapping[str, Any]) -> list[Fault]:
         return []
+
+    def _hold(self, token_prefix: str, bag: Mapping[str, Any]) -> None:
+        self.operation.adoptions.hold(token_prefix, bag.get(URN))
+
+    def _go_on_holding(self, token_prefix: str, bag: Mapping[str, Any]) -> None:
+        if self.operation.adoptions.was_taken(token_prefix):
+            what = f"token {shown(token_prefix)} is held by two resources of this stack: remove one of them"
+            self._say("warning", what, bag)
+        self._hold(token_prefix, bag)
+
+    def _is_held_by_another(self, token_prefix: str, bag: Mapping[str, Any]) -> bool:
+        is_held = self.operation.adoptions.is_held(token_prefix, bag.get(URN))
+        if is_held:
+            self._say("info", f"token {shown(token_prefix)} stays valid: another resource of this stack holds it", bag)
+        return is_held
 
     def _say(self, severity: Severity, message: str, bag: Mapping[str, Any]) -> None:
         urn = bag.get(URN)
@@ -115,11 +131,7 @@ class AccessTokenProvider(_Provider):
             if _news.get("adopt_prefix") is not None and not lifecycle.adopts_another(_olds, _news):
                 self.operation.adoptions.rotate(_news["adopt_prefix"])
             return DiffResult(changes=True, replaces=list(decision.properties))
-        if self.operation.adoptions.was_taken(_id):
-            self._say(
-                "warning", f"token {shown(_id)} is held by two resources of this stack: remove one of them", _news
-            )
-        self.operation.adoptions.hold(_id)
+        self._go_on_holding(_id, _news)
         if end := lifecycle.find_end(olds, _news, self.operation.now()):
             self._say("warning", f"token {shown(_id)} {end}", _news)
         return DiffResult(changes=isinstance(decision, lifecycle.Update))
@@ -135,13 +147,14 @@ class AccessTokenProvider(_Provider):
             full_token: str | None = issued.full_token
         else:
             token = self._adopted(adopted, props)
-            self.operation.adoptions.take(token.token_prefix)
+            self.operation.adoptions.take(token.token_prefix, props.get(URN))
             if token.description != props["description"]:
                 token = account.update(token.token_prefix, props["description"], owner)
             full_token = lifecycle.known_secret({"token_prefix": token.token_prefix}, props)
-            self.operation.adoptions.hold(token.token_prefix)
+            # By whom, is not told: the old state of the same resource must not revoke it either.
+            self.operation.adoptions.hold(token.token_prefix, None)
         outs = {
-            **lifecycle.shown(token),
+            **lifecycle.shown(token, props["description"]),
             **_recorded(props),
             "full_token": full_token,
             lifecycle.DECLARED: lifecycle.declared(props),
@@ -156,25 +169,25 @@ class AccessTokenProvider(_Provider):
         token = self.operation.account().find(id_, _owner(props))
         if token is None:
             return self._missing(id_, props)
-        outs = {name: value for name, value in props.items() if name != lifecycle.GONE} | lifecycle.shown(token)
+        outs = {name: value for name, value in props.items() if name != lifecycle.GONE}
+        outs |= lifecycle.shown(token, props.get("description"))
         if token.description == props.get("description") or lifecycle.DECLARED not in props:
             return ReadResult(id_, outs)
-        inputs = _inputs(props, lifecycle.RECORDED_ARGUMENTS)
-        return ReadResult(id_, outs, {**inputs, "description": token.description})
+        return ReadResult(id_, outs, _inputs(props, lifecycle.RECORDED_ARGUMENTS, outs["description"]))
 
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Set the description where it differs; all else that is updated in place only the state knows."""
         outs = {**_olds, **_recorded(_news), URN: _news.get(URN), "full_token": lifecycle.known_secret(_olds, _news)}
         if _news["description"] != _olds.get("description"):
-            outs |= lifecycle.shown(self.operation.account().update(_id, _news["description"], _owner(_olds)))
+            token = self.operation.account().update(_id, _news["description"], _owner(_olds))
+            outs |= lifecycle.shown(token, _news["description"])
         return UpdateResult(outs)
 
     @_told_briefly
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke the token; one already gone is a success, and the one in use is an error."""
-        if self.operation.adoptions.is_held(_id):
-            self._say("info", f"token {shown(_id)} stays valid: another resource of this stack holds it", _props)
+        if self._is_held_by_another(_id, _props):
             return
         self.operation.account().revoke(_id, _owner(_props))
         if _props.get("adopt_prefix") is not None:
@@ -191,7 +204,7 @@ class AccessTokenProvider(_Provider):
             return []
         try:
             token = self._meant(adopted)
-            self.operation.adoptions.check_free(token.token_prefix)
+            self.operation.adoptions.check_free(token.token_prefix, arguments.get(URN))
         except AvnTokenError as error:
             return [("adopt_prefix", str(error))]
         faults = list(adoption.find_mismatches(token, arguments))
@@ -227,7 +240,7 @@ class AccessTokenProvider(_Provider):
         token = self.operation.account().find(id_, _owner(olds))
         if token is None:
             return {**olds, lifecycle.GONE: lifecycle.why_missing(olds, self.operation.now())}
-        return {**olds, **lifecycle.shown(token)}
+        return {**olds, **lifecycle.shown(token, olds.get("description"))}
 
     def _missing(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if lifecycle.DECLARED not in props:
@@ -237,20 +250,21 @@ class AccessTokenProvider(_Provider):
             )
         gone = lifecycle.why_missing(props, self.operation.now())
         self._say("warning", f"token {shown(id_)} {lifecycle.HOW[gone]}; the next `pulumi up` makes a new one", props)
-        adopted = props.get("adopt_prefix")
-        if adopted is None:
+        if props.get("adopt_prefix") is None:
             return ReadResult("", {})
-        # It is kept with what is left of its inputs: without a memory of the adoption it would be attempted again.
-        return ReadResult(id_, {**props, lifecycle.GONE: gone}, {"adopt_prefix": adopted})
+        # It is kept: without a memory of the adoption it would be attempted again.
+        inputs = _inputs(props, lifecycle.RECORDED_ARGUMENTS, props["description"])
+        return ReadResult(id_, {**props, lifecycle.GONE: gone}, {**inputs, lifecycle.GONE: gone})
 
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: arguments.get(name) for name in lifecycle.RECORDED_ARGUMENTS}
 
 
-def _inputs(outs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """The inputs that recorded outputs came from, but for the description."""
-    return {**outs[lifecycle.DECLARED], **{name: outs[name] for name in (*names, URN) if name in outs}}
+def _inputs(outs: Mapping[str, Any], names: Collection[str], description: str) -> dict[str, Any]:
+    """The inputs that recorded outputs came from, with another description."""
+    recorded = {name: outs[name] for name in (*names, URN) if name in outs}
+    return {**outs[lifecycle.DECLARED], **recorded, "description": description}
 
 
 class RotatingAccessTokenProvider(_Provider):
@@ -259,12 +273,15 @@ class RotatingAccessTokenProvider(_Provider):
     @_told_briefly
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Plan the next step, offline unless that depends on what the account shows, and tell why."""
-        plan, seen, _ = self._planned(_id, _olds, _news)
+        plan, seen = self._planned(_id, _olds, _news, None)
+        for prefix in filter(None, rotation.held(seen)):
+            self._go_on_holding(prefix, _news)
         if plan.rotation is not None:
             self.operation.account().confirm(seen["token_prefix"], _owner(_olds))
         elif end := lifecycle.find_end(seen, _news, self.operation.now()):
             self._say("warning", f"token {shown(seen['token_prefix'])} {end}", _news)
         self._tell(plan, seen, _news)
+        self.operation.plans[_id] = plan
         return DiffResult(changes=plan.changes)
 
     @_told_briefly
@@ -272,61 +289,74 @@ class RotatingAccessTokenProvider(_Provider):
         """Make the first token of a new series."""
         owner, mark = self.operation.account().owner(), f"series-{secrets.token_hex(8)}"
         outs = {**self._series(mark, owner, props).begin(props), **_identity(owner, props)}
+        self._hold(outs["token_prefix"], props)
         self._warn_of_windows(outs)
         return CreateResult(mark, outs)
 
     @_told_briefly
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Take over what the account shows of both tokens; what is missing is told, and secrets are carried forward."""
+        if "token_prefix" not in props:
+            raise TokenNotFoundError(
+                f"the series {id_} cannot be read by its id: the account knows tokens, and only a stack knows a series."
+                " Declare a new one, or read one token of it by `AccessToken.get`"
+            )
         outs = self._series(id_, _owner(props), props).observe(props)
         for severity, message in rotation.losses(outs):
             self._say(severity, message, props)
         outs.pop(rotation.ENDED, None)
         if lifecycle.GONE not in outs and outs["description"] == props.get("description"):
             return ReadResult(id_, outs)
-        inputs = _inputs(props, rotation.RECORDED_ARGUMENTS)
-        # Without a description where the token is gone: so a refresh shows that something is missing.
-        return ReadResult(
-            id_, outs, inputs if lifecycle.GONE in outs else {**inputs, "description": outs["description"]}
-        )
+        inputs = _inputs(props, rotation.RECORDED_ARGUMENTS, outs["description"])
+        # Among the inputs too, where the token is gone: so a refresh shows that something is missing.
+        return ReadResult(id_, outs, inputs | {name: outs[name] for name in (lifecycle.GONE,) if name in outs})
 
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Rotate, retire and describe, as is planned from what the account shows now."""
-        plan, seen, is_as_told = self._planned(_id, _olds, _news)
-        if plan.writes and not is_as_told:
-            plan, seen = self._planned_anew(_id, _olds, _news)
+        told = self.operation.plans.get(_id, rotation.Plan())
+        plan, seen = self._planned(_id, _olds, _news, told)
+        if plan.retirement == "idle" and self.operation.account().forget_old_list():
+            plan, seen = self._planned(_id, _olds, _news, told)
+        if plan != told:
             self._tell(plan, seen, _news)
         if plan.writes:
             outs = self._series(_id, _owner(_olds), _news).advance(plan, seen, _news)
         else:
             outs = rotation.recorded(seen, _news)
+        self._hold(outs["token_prefix"], _news)
         self._warn_of_windows(outs)
         return UpdateResult({**outs, OWNER: _olds.get(OWNER), URN: _news.get(URN)})
 
     @_told_briefly
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Revoke all tokens of the series that are valid."""
-        self._series(_id, _owner(_props), _props).end(_props)
+        """Revoke all tokens of the series that are valid, unless another resource has adopted one."""
+        kept = [prefix for prefix in filter(None, rotation.held(_props)) if self._is_held_by_another(prefix, _props)]
+        self._series(_id, _owner(_props), _props).end(_props, kept)
 
     def _faults(self, known: Mapping[str, Any], unknown: Collection[str]) -> list[Fault]:
         return find_faults_of_series(known, unknown)
 
     def _planned(
-        self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
-    ) -> tuple[rotation.Plan, Mapping[str, Any], bool]:
-        """The plan, the outputs that it is for, and whether they are the account's: it is asked where that matters."""
+        self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any], told: rotation.Plan | None
+    ) -> tuple[rotation.Plan, Mapping[str, Any]]:
+        """The plan, and the outputs that it is for: the account's, where that matters.
+
+        told: the plan that is to be carried out; None: nothing is carried out yet.
+        """
         now = self.operation.now()
         plan = rotation.decide(olds, news, now)
-        if not plan.asks and lifecycle.find_end(olds, news, now) is None:
-            return plan, olds, False
+        writes = told is not None and (told.writes or plan.writes)
+        if not (writes or plan.asks or lifecycle.find_end(olds, news, now)):
+            return plan, olds
         try:
-            return (*self._planned_anew(id_, olds, news), True)
+            return self._planned_anew(id_, olds, news)
         except ApiError as error:
-            if plan.writes:
+            if writes or plan.writes:
                 raise
-            self._say("warning", f"whether the previous token is still in use could not be asked: {error}", news)
-            return plan, olds, False
+            if told is None:
+                self._say("warning", f"the account could not be asked, so this rests on the state alone: {error}", news)
+            return plan, olds
 
     def _planned_anew(
         self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]

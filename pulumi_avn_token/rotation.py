@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pulumi_avn_token import lifecycle, marks
 from pulumi_avn_token.model import TokenInfo, parse_time, shown, written
+from pulumi_avn_token.terminal import printable
 
 RECORDED_ARGUMENTS = (
     "early_rotation_window_seconds",
@@ -142,11 +143,12 @@ def observed(olds: Mapping[str, Any], tokens: Iterable[TokenInfo], mark: str, no
     outs = {name: value for name, value in olds.items() if name not in {lifecycle.GONE, STRAYS, ENDED}}
     current, previous = found.get(outs["token_prefix"]), Previous.of(outs)
     if current is not None:
-        outs |= lifecycle.shown(current)
+        outs |= lifecycle.shown(current, olds.get("description"))
     else:
         outs[lifecycle.GONE] = olds.get(lifecycle.GONE) or lifecycle.why_missing(olds, now)
     if previous is not None and (token := found.get(previous.token_prefix)) is not None:
-        outs |= {name: getattr(token, name.removeprefix(_PREVIOUS)) for name in _SHOWN_OF_PREVIOUS}
+        seen = lifecycle.shown(token, None)
+        outs |= {name: seen[name.removeprefix(_PREVIOUS)] for name in _SHOWN_OF_PREVIOUS}
     elif previous is not None:
         outs = without_previous(outs)
         outs[ENDED] = {"token_prefix": previous.token_prefix, "gone": lifecycle.why_missing(asdict(previous), now)}
@@ -179,14 +181,22 @@ def without_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in outs.items() if name not in PREVIOUS_OUTPUTS}
 
 
+def held(outs: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The prefixes of the current token, unless it is gone, and of the previous one."""
+    current = None if lifecycle.GONE in outs else outs.get("token_prefix")
+    return current, outs.get("previous_token_prefix")
+
+
 def find_conflict(outs: Mapping[str, Any]) -> str | None:
     """What to tell where rotations come faster than the overlap is long; None: they do not."""
-    age, window = outs.get("max_age_seconds"), outs.get("early_rotation_window_seconds")
-    overlap = outs.get("overlap_seconds") or 0
-    if age is None or window is None or age - window >= overlap:
+    opening, made, overlap = lifecycle.opens(outs), outs.get("create_time"), outs.get("overlap_seconds") or 0
+    if opening is None or made is None:
+        return None
+    between = round((opening - parse_time(made)).total_seconds())
+    if between >= overlap:
         return None
     return (
-        f"each rotation is going to revoke the previous token within its overlap: there are {age - window:.0f} seconds"
+        f"each rotation is going to revoke the previous token within its overlap: there are {between} seconds"
         f" between two, and overlap_seconds={overlap:.0f}; set a shorter window or overlap"
     )
 
@@ -235,7 +245,7 @@ def losses(olds: Mapping[str, Any]) -> Iterator[Notice]:
 def _of_rotation(
     rotation: Rotation, olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime
 ) -> Iterator[Notice]:
-    token, overlap = shown(olds["token_prefix"]), timedelta(seconds=_seconds(news.get("overlap_seconds")))
+    token, overlap = shown(olds["token_prefix"]), timedelta(seconds=_overlap_seconds(olds, news))
     what = f"token {token} is due to rotate ({rotation.reason}): {rotation.why}"
     if lifecycle.GONE in olds:
         yield "info", what
@@ -276,7 +286,8 @@ def _until(previous: Previous, olds: Mapping[str, Any]) -> str:
     if previous.expiry_time is None:
         return "until the next rotation"
     expiry, rotates = parse_time(previous.expiry_time), olds.get("rotates_at")
-    until = f"until it expires at {_to_the_second(expiry)}"
+    put_off = " (which every use puts off)" if olds.get("extend_when_used") else ""
+    until = f"until it expires at {_to_the_second(expiry)}{put_off}"
     if rotates is not None and parse_time(rotates) < expiry:
         return f"{until}, or until the next rotation, due at {_cut(rotates)}"
     return until
@@ -296,7 +307,7 @@ def _last_use(previous: Previous) -> str:
 
 
 def _plain(text: str | None) -> str:
-    return "".join(character for character in text or "" if character.isprintable())[:_LONGEST_SHOWN]
+    return printable(text or "")[:_LONGEST_SHOWN]
 
 
 def _cut(time: str | None) -> str:
@@ -334,7 +345,7 @@ def _retirement(
         return None, False
     if rotation and rotation.reason == "emergency":
         return "emergency", False
-    is_over = now >= previous.retires(_seconds(news.get("overlap_seconds")))
+    is_over = now >= previous.retires(_overlap_seconds(olds, news))
     if is_over and news.get("retire_previous") == "after_overlap":
         return "overlap", False
     if is_over and not previous.was_used_since():
@@ -347,6 +358,7 @@ def _displaces(rotation: Rotation | None, olds: Mapping[str, Any]) -> bool:
     return rotation is not None and lifecycle.GONE not in olds
 
 
-def _seconds(value: Any) -> float:
-    """A number of seconds that may be absent, or not known yet."""
-    return value if isinstance(value, int | float) else 0
+def _overlap_seconds(olds: Mapping[str, Any], news: Mapping[str, Any]) -> float:
+    """The declared overlap; one that is not known yet is taken for the recorded one."""
+    declared = news.get("overlap_seconds") or 0
+    return declared if isinstance(declared, int | float) else olds.get("overlap_seconds") or 0

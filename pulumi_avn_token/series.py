@@ -5,7 +5,7 @@ After an error or a kill at any step, the next `up` finds out by itself what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ class Series:
         """
         self._account.confirm(olds["token_prefix"], self._made_as)
         outs, reason = dict(olds), plan.rotation.reason if plan.rotation else None
-        current, previous = _held(olds)
+        current, previous = rotation.held(olds)
         leaked = current if reason == "emergency" else None
         retired = previous if plan.retirement else None
         for prefix in filter(None, (retired, leaked)):
@@ -71,15 +71,16 @@ class Series:
             outs |= self._described(outs, news, but=leaked)
         if reason is None:
             return rotation.recorded(outs, news)
-        issued = self._account.issue(lifecycle.spec(news), self._mark, _held(olds))
+        issued = self._account.issue(lifecycle.spec(news), self._mark, rotation.held(olds))
         if leaked:
             self._revoke_or_undo(leaked, issued)
         return self._introduced(issued, {} if reason == "emergency" else outs, news, reason)
 
-    def end(self, olds: Mapping[str, Any]) -> None:
-        """Revoke every token of the series; one that is gone already is no error."""
-        strays = marks.find_strays(self._account.tokens(), self._mark, _held(olds))
-        ended = [prefix for prefix in (*strays, *reversed(_held(olds))) if prefix]
+    def end(self, olds: Mapping[str, Any], kept: Collection[str] = ()) -> None:
+        """Revoke every token of the series but those to be kept; one that is gone already is no error."""
+        self._account.confirm(olds["token_prefix"], self._made_as)  # another one shows none of them
+        strays = marks.find_strays(self._account.tokens(), self._mark, rotation.held(olds))
+        ended = [prefix for prefix in (*strays, *reversed(rotation.held(olds))) if prefix and prefix not in kept]
         for prefix in ended:
             self._account.check_not_in_use(prefix)
         for prefix in ended:
@@ -87,15 +88,15 @@ class Series:
 
     def _described(self, outs: Mapping[str, Any], news: Mapping[str, Any], *, but: str | None) -> dict[str, Any]:
         """Set the description of the tokens that stay, and give what the account then shows of the current one."""
-        current, previous = _held(outs)
+        current, previous = rotation.held(outs)
         if previous:
             self._account.update(previous, news["description"], self._made_as)
         if current is None or current == but:
             return {}
-        return self._shown(self._account.update(current, news["description"], self._made_as))
+        return self._shown(self._account.update(current, news["description"], self._made_as), news)
 
-    def _shown(self, token: TokenInfo) -> dict[str, Any]:
-        return lifecycle.shown(marks.without_own_use(token, self._mark))
+    def _shown(self, token: TokenInfo, news: Mapping[str, Any]) -> dict[str, Any]:
+        return lifecycle.shown(marks.without_own_use(token, self._mark), news["description"])
 
     def _revoke_or_undo(self, leaked: str, issued: IssuedToken) -> None:
         """Revoke what a new token was made for; where that fails, the new one is revoked: no state would hold it."""
@@ -116,19 +117,13 @@ class Series:
         except AvnTokenError as error:
             self._warn(f"token {token.token_prefix} was made, but {error}; the next `pulumi up` sets its description")
         outs = dict(outs)
-        if _held(outs)[0] is not None:
+        if rotation.held(outs)[0] is not None:
             outs |= rotation.superseded(outs, news, token.create_time or written(self._now()))
         outs.pop(lifecycle.GONE, None)
-        outs |= self._shown(token)
+        outs |= self._shown(token, news)
         outs |= {
             "full_token": issued.full_token,
             lifecycle.DECLARED: lifecycle.declared(news),
             "rotation_reason": reason,
         }
         return rotation.recorded(outs, news)
-
-
-def _held(outs: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The prefixes of the current token, unless it is gone, and of the previous one."""
-    current = None if lifecycle.GONE in outs else outs.get("token_prefix")
-    return current, outs.get("previous_token_prefix")

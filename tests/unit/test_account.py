@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -53,6 +53,7 @@ class FakeClient:
         self.pause_seconds = 0.0
         self.answers: dict[str, list[Exception | None]] = {}
         self.clock_skew = timedelta()
+        self.now = datetime(2026, 11, 1, tzinfo=timezone.utc)
 
     def me(self) -> User:
         """Give the owner."""
@@ -118,7 +119,7 @@ def client() -> FakeClient:
 def account(client: FakeClient) -> Account:
     """Give that account as an operation sees it."""
     credential = Credential(token=IN_USE, source="the environment variable AIVEN_TOKEN")
-    return Account(cast("Client", client), credential)
+    return Account(cast("Client", client), credential, lambda: client.now)
 
 
 def prefixes(tokens: Iterable[TokenInfo]) -> list[str]:
@@ -451,7 +452,7 @@ def test_token_in_use_is_found_before_anything_is_revoked(account: Account, clie
             account.check_not_in_use(prefix)
     assert client.calls == ["list"]
     client.tokens[PREFIX] = token(currently_active=True)
-    later = Account(cast("Client", client), Credential(token="another", source="a pocket"))
+    later = Account(cast("Client", client), Credential(token="another", source="a pocket"), lambda: client.now)
     with pytest.raises(TokenInUseError):
         later.check_not_in_use(PREFIX)
 
@@ -482,3 +483,18 @@ def test_operation_without_a_credential_has_no_account() -> None:
 def test_operation_knows_the_time_in_utc() -> None:
     """By default the clock is the machine's, and knows its zone."""
     assert Operation(environ={}).now().utcoffset() is not None
+
+
+@pytest.mark.parametrize(("seconds", "is_old"), [(0, False), (10, False), (11, True)])
+def test_old_list_is_forgotten_and_asked_for_anew(
+    account: Account, client: FakeClient, seconds: int, *, is_old: bool
+) -> None:
+    """What was listed some seconds ago may be gone or used by now; what was listed just now is not asked for again."""
+    assert not account.forget_old_list()
+    assert prefixes(account.tokens()) == [PREFIX, OTHER_PREFIX]
+    del client.tokens[PREFIX]
+    client.now += timedelta(seconds=seconds)
+    assert account.forget_old_list() is is_old
+    assert prefixes(account.tokens()) == ([OTHER_PREFIX] if is_old else [PREFIX, OTHER_PREFIX])
+    assert client.calls == ["list"] * (1 + is_old)
+    assert not account.forget_old_list()

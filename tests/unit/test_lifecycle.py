@@ -546,7 +546,7 @@ INSIDE = Due("window", WITHIN.format(7 * DAY))
         (recorded(**WEEK), wanted(**WEEK), EXPIRY - timedelta(days=7, microseconds=1), None),
         (recorded(**WEEK), wanted(**WEEK), EXPIRY - timedelta(days=7), INSIDE),
         (recorded(**WEEK), wanted(), EXPIRY - timedelta(days=7), None),
-        (recorded(**WEEK), wanted(early_rotation_window_seconds=object()), EXPIRY - timedelta(days=7), None),
+        (recorded(**WEEK), wanted(early_rotation_window_seconds=object()), EXPIRY - timedelta(days=7), INSIDE),
         (recorded(**WEEK), wanted(early_rotation_window_seconds=object()), EXPIRY, EXPIRED_BY_NOW),
         (recorded(expiry_time=None, **WEEK), wanted(**WEEK), EXPIRY, None),
         (recorded(**WEEK, **{GONE: "revoked"}), wanted(**WEEK), EXPIRY, REVOKED),
@@ -616,7 +616,8 @@ NEXT_UP = "expires at 2026-12-01T12:00:00Z: the changed window counts from the n
         (WEEK, {}, timedelta(days=1), IN_DECEMBER),
         ({}, WEEK, timedelta(days=1), NEXT_UP),
         (WEEK, {"early_rotation_window_seconds": DAY}, timedelta(days=1), NEXT_UP),
-        (WEEK, {"early_rotation_window_seconds": object()}, timedelta(days=1), NEXT_UP),
+        (WEEK, {"early_rotation_window_seconds": object()}, timedelta(days=1), None),
+        ({}, {"early_rotation_window_seconds": object()}, timedelta(days=1), None),
         (WEEK, {"early_rotation_window_seconds": DAY}, timedelta(days=4), None),
     ],
 )
@@ -700,7 +701,7 @@ def test_only_settings_that_were_given_count_as_declared() -> None:
 def test_token_of_the_account_gives_its_outputs() -> None:
     """Exactly the outputs that are the account's to tell are taken from it, and never a secret."""
     token = TokenInfo(token_prefix=PREFIX, description="d", last_ip="192.0.2.7", currently_active=True)
-    outs = shown(token)
+    outs = shown(token, "d")
     assert tuple(outs) == SHOWN_BY_THE_ACCOUNT
     assert {name: value for name, value in outs.items() if value is not None} == {
         "token_prefix": PREFIX,

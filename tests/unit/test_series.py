@@ -148,7 +148,9 @@ class Stack:
 
     def series(self) -> Series:
         """Give the series in an operation of its own."""
-        account = Account(cast("Client", self.client), Credential(token=self.credential, source="a pocket"))
+        account = Account(
+            cast("Client", self.client), Credential(token=self.credential, source="a pocket"), lambda: self.client.now
+        )
         return Series(MARK, account, self.made_as, now=lambda: self.client.now, warn=self.warnings.append)
 
     def up(self, **changes: Any) -> list[str]:
@@ -496,10 +498,10 @@ def test_observation_costs_no_more_than_the_list(two: Stack) -> None:
 @pytest.mark.parametrize(
     ("prepare", "asked"),
     [
-        (gone(), ["list", "revoke t1", "revoke t2"]),
-        (left_behind, ["list", "revoke x1", "revoke t1", "revoke t2"]),
-        (gone("t1"), ["list", "revoke t1", "me", "revoke t2"]),
-        (gone("t1", "t2"), ["list", "revoke t1", "me", "revoke t2"]),
+        (gone(), ["me", "list", "revoke t1", "revoke t2"]),
+        (left_behind, ["me", "list", "revoke x1", "revoke t1", "revoke t2"]),
+        (gone("t1"), ["me", "list", "revoke t1", "revoke t2"]),
+        (gone("t1", "t2"), ["me", "list", "revoke t1", "revoke t2"]),
     ],
 )
 def test_end_revokes_all_that_is_valid(two: Stack, prepare: Callable[[Stack], None], asked: list[str]) -> None:

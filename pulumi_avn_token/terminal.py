@@ -1,0 +1,15 @@
+"""What may reach the terminal of a `pulumi` command of a text that somebody else wrote."""
+
+
+def printable(text: str) -> str:
+    """The text without what would move the cursor, or cannot be seen."""
+    return "".join(character for character in text if character.isprintable())
+
+
+def inert(text: str) -> str:
+    """The text without what the engine takes for a colour: `<{%red%}>` in any text.
+
+    It panics, in the middle of an operation, where it knows no such colour, and anybody who has a token can send it a
+    User-Agent.
+    """
+    return text.replace("<{%", "<{ %")
