@@ -141,7 +141,7 @@ def _triggers(value: Any) -> Iterator[str]:
         if not _is_plain(item):
             yield f"must hold plain values; {key} is {_kind(item)}: use a hash or a version of it"
         elif not _is_exact(item):
-            yield f"holds a number, {key}, that Pulumi does not tell from the next one: give it as a string"
+            yield f"must hold exact values; {key} has more than fifteen digits: give it as a string"
 
 
 def _is_plain(value: Any) -> bool:

@@ -68,7 +68,7 @@ class ProviderDriver:
 
     def up(self, arguments: Mapping[str, Any]) -> None:
         """Check, then create, or diff and update."""
-        provider, stored = self._provider(), self._load()
+        provider, stored = self.provider(), self._load()
         news = json.loads(json.dumps(arguments), parse_int=float)
         try:
             assert provider.check(stored["inputs"] if stored else {}, news).failures == []
@@ -94,7 +94,7 @@ class ProviderDriver:
         stored = self._load()
         assert stored is not None
         news = json.loads(json.dumps(arguments), parse_int=float)
-        return not self._provider().diff(stored["id"], stored["outs"], news).changes
+        return not self.provider().diff(stored["id"], stored["outs"], news).changes
 
     def refresh(self) -> None:
         """Read."""
@@ -102,7 +102,7 @@ class ProviderDriver:
         if stored is None:
             return
         try:
-            read = self._provider().read(stored["id"], stored["outs"])
+            read = self.provider().read(stored["id"], stored["outs"])
         except AvnTokenError as error:
             raise Failed from error
         self._store(cast("str", read.id), read.outs, stored["inputs"])
@@ -113,7 +113,7 @@ class ProviderDriver:
         if stored is None:
             return
         try:
-            self._provider().delete(stored["id"], stored["outs"])
+            self.provider().delete(stored["id"], stored["outs"])
         except AvnTokenError as error:
             raise Failed from error
         self._stored = None
@@ -131,7 +131,7 @@ class ProviderDriver:
         """Stop the emulator."""
         self._exit.close()
 
-    def _provider(self) -> RotatingAccessTokenProvider:
+    def provider(self) -> RotatingAccessTokenProvider:
         """Give the provider of a new process."""
         self.said = []
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from pulumi_avn_token.emulator import Fault
+from pulumi_avn_token.errors import TokenNotFoundError
+from pulumi_avn_token.model import parse_time, written
+from pulumi_avn_token.rotation import find_conflict
 from tests.account import Observer
 from tests.machine import DAY, Failed
 from tests.provider_driver import ProviderDriver
@@ -128,3 +132,55 @@ def test_a_revocation_whose_answer_is_lost_is_looked_up(driver: ProviderDriver, 
     driver.up({**leaking, "revocation_triggers": {"leak": 1}})
     driver.emulator.faults = []
     assert set(account.valid()) == {(driver.state() or {})["token_prefix"]}
+
+
+def test_what_a_fast_clock_finds_out_is_done(driver: ProviderDriver, account: Observer) -> None:
+    """A machine that is ahead asks too early whether the window is open: what it learns by that is not dropped."""
+    driver.up(SERIES)
+    before = driver.state() or {}
+    account.revoke(before["token_prefix"])
+    driver.wait(20 * DAY - 1800)
+    driver.set_skew(3600)
+    driver.up(SERIES)
+    after = driver.state() or {}
+    assert after["rotation_reason"] == "revoked"
+    assert set(account.valid()) == {after["token_prefix"]}
+
+
+def test_a_life_cut_short_counts_for_the_overlap(driver: ProviderDriver) -> None:
+    """Where a policy leaves less time between two rotations than the overlap is long, an `up` says so."""
+    driver.up(SERIES)
+    state = driver.state() or {}
+    cut = {**state, "expiry_time": written(parse_time(state["create_time"]) + timedelta(days=12))}
+    assert find_conflict(state) is None
+    assert find_conflict({**state, "expiry_time": None}) is None
+    assert find_conflict(cut) == (
+        "each rotation is going to revoke the previous token within its overlap: there are 172800 seconds between"
+        " two, and overlap_seconds=432000; set a shorter window or overlap"
+    )
+
+
+def test_a_series_is_not_read_by_its_id_alone(driver: ProviderDriver) -> None:
+    """The account knows nothing of series: that is said, instead of a failure somewhere inside."""
+    driver.up(SERIES)
+    id_ = (driver.state() or {})["id"]
+    provider = driver.provider()
+    with pytest.raises(TokenNotFoundError, match=f"the series {id_} cannot be read by its id.*only a stack knows"):
+        provider.read(id_, {})
+
+
+def test_a_previous_token_used_in_the_meantime_stays(driver: ProviderDriver, account: Observer) -> None:
+    """Between the plan and the deed other resources may take minutes: a token that is used meanwhile is kept."""
+    driver.up(SERIES)
+    driver.up(RELEASED)
+    driver.wait(6 * DAY)
+    provider, state = driver.provider(), driver.state() or {}
+    id_ = state.pop("id")
+    assert provider.diff(id_, state, RELEASED).changes
+    assert "it was not used since it was replaced" in driver.said[-1]
+    driver.wait(60)
+    account.works(state["previous_full_token"])
+    outs = provider.update(id_, state, RELEASED).outs or {}
+    assert outs["previous_token_prefix"] == state["previous_token_prefix"]
+    assert state["previous_token_prefix"] in account.valid()
+    assert "was used since" in driver.said[-1]

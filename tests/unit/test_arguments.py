@@ -120,6 +120,17 @@ def test_trigger_that_cannot_be_recorded_is_named() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [2**53, -(2.0**53), float("inf"), float("nan"), [{"deep": [1, 2**60]}]])
+def test_number_that_is_not_told_from_its_neighbours_is_a_fault(value: Any) -> None:
+    """A trigger such as a time in nanoseconds would change without being seen to."""
+    assert faults(rotation_triggers={"fine": 2**53 - 1, "big": value}) == [
+        (
+            "rotation_triggers",
+            "must hold exact values; big has more than fifteen digits: give it as a string",
+        )
+    ]
+
+
 def test_all_faults_are_found_in_one_call() -> None:
     """Nobody has to correct one argument to learn of the next."""
     found = find_faults(

@@ -638,6 +638,11 @@ def test_end_that_nothing_prevents_is_told(
         ({}, {}, None),
         ({"a": 1, "b": [1, {"c": 2}]}, {"b": [1, {"c": 2}], "a": 1.0}, None),
         ({"a": 1}, {"a": 2}, "a"),
+        ({"a": True}, {"a": 1.0}, "a"),
+        ({"a": [0]}, {"a": [False]}, "a"),
+        ({"a": {"b": [True, 1]}}, {"a": {"b": [True, 1.0]}}, None),
+        ({"a": [1]}, {"a": [1, 2]}, "a"),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 1}}, "a"),
         ({"a": 1}, {}, "a"),
         ({}, {"a": None}, "a"),
         ({"a": None}, {}, "a"),
@@ -696,6 +701,15 @@ def test_only_settings_that_were_given_count_as_declared() -> None:
         "overlap": 1,
     }
     assert declared(arguments) == {"extend_when_used": False, "scopes": []}
+
+
+def test_text_of_others_holds_no_colour() -> None:
+    """A name of a colour in what somebody else wrote would end the engine; the description as declared stays."""
+    spoilt, harmless = "curl <{%x%}>/8", "curl <{ %x%}>/8"
+    token = TokenInfo(token_prefix=PREFIX, description=spoilt, last_ip=spoilt, last_user_agent=spoilt)
+    outs = shown(token, "another")
+    assert (outs["description"], outs["last_ip"], outs["last_user_agent"]) == (harmless,) * 3
+    assert shown(token, spoilt)["description"] == spoilt
 
 
 def test_token_of_the_account_gives_its_outputs() -> None:

@@ -699,6 +699,12 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, list[Notice]]] =
         OVER,
         [("warning", LINGERING.format("until it expires at 2026-11-15T12:00:00Z"))],
     ),
+    "lingers, put off by every use": (
+        both(**IN_USE, extend_when_used=True),
+        news(),
+        OVER,
+        [("warning", LINGERING.format("until it expires at 2026-11-15T12:00:00Z (which every use puts off)"))],
+    ),
     "lingers without an end": (
         both(**IN_USE, previous_expiry_time=None),
         news(),
