@@ -77,13 +77,13 @@ class Adoptions:
             self.check_free(token_prefix, urn)
             self._taken.add(token_prefix)
 
-    def was_taken(self, token_prefix: str) -> bool:
-        """Whether a resource has adopted a token in this operation."""
-        return token_prefix in self._taken
+    def is_shared(self, token_prefix: str, urn: str | None) -> bool:
+        """Whether another resource than this one holds a token too, or has begun to adopt it."""
+        return token_prefix in self._taken or self._is_held_by_another(token_prefix, urn)
 
     def check_free(self, token_prefix: str, urn: str | None) -> None:
         """Make sure that no other resource than this one holds a token. AdoptionError: one does."""
-        if token_prefix in self._taken or self._is_held_by_another(token_prefix, urn):
+        if self.is_shared(token_prefix, urn):
             raise AdoptionError(
                 f"token {token_prefix} is held by another resource of this stack already; declare it in one place only"
             )

@@ -158,9 +158,15 @@ def declared(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown(token: TokenInfo, described: str | None) -> dict[str, Any]:
     """The outputs that a token as the account shows it gives; `described` is the description as it is known already."""
-    outs = {name: getattr(token, name) for name in SHOWN_BY_THE_ACCOUNT}
-    others_wrote = ("last_ip", "last_user_agent", *(() if token.description == described else ("description",)))
-    return outs | {name: outs[name] and inert(outs[name]) for name in others_wrote}
+    outs = {name: _inert(getattr(token, name)) for name in SHOWN_BY_THE_ACCOUNT}
+    return outs if token.description != described else {**outs, "description": described}
+
+
+def _inert(value: Any) -> Any:
+    """A field of a token, of whose texts anybody may have written any."""
+    if isinstance(value, str):
+        return inert(value)
+    return tuple(map(inert, value)) if isinstance(value, tuple) else value
 
 
 def adopts_another(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:

@@ -94,7 +94,7 @@ class _Provider(ResourceProvider):
         self.operation.adoptions.hold(token_prefix, bag.get(URN))
 
     def _go_on_holding(self, token_prefix: str, bag: Mapping[str, Any]) -> None:
-        if self.operation.adoptions.was_taken(token_prefix):
+        if self.operation.adoptions.is_shared(token_prefix, bag.get(URN)):
             what = f"token {shown(token_prefix)} is held by two resources of this stack: remove one of them"
             self._say("warning", what, bag)
         self._hold(token_prefix, bag)

@@ -124,10 +124,11 @@ class Project:
     def pulumi(self, *arguments: str, fails: bool | None = False, hidden: bool = False) -> Ran:
         """Run `pulumi`, which must succeed, or fail; where `fails` is None, it may do either.
 
-        What is `hidden` does not count as printed in the open.
+        What is `hidden` does not count as printed in the open. There are no colours unless `arguments` say so.
         """
+        colourless = () if "--color" in arguments else ("--color", "never")
         ran = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+            ["pulumi", *arguments, "--non-interactive", *colourless],
             cwd=self.folder,
             env=self._environ(),
             stdout=subprocess.PIPE,

@@ -706,9 +706,10 @@ def test_only_settings_that_were_given_count_as_declared() -> None:
 def test_text_of_others_holds_no_colour() -> None:
     """A name of a colour in what somebody else wrote would end the engine; the description as declared stays."""
     spoilt, harmless = "curl <{%x%}>/8", "curl <{ %x%}>/8"
-    token = TokenInfo(token_prefix=PREFIX, description=spoilt, last_ip=spoilt, last_user_agent=spoilt)
+    token = TokenInfo(token_prefix=PREFIX, description=spoilt, last_ip=spoilt, last_user_agent=spoilt, scopes=(spoilt,))
     outs = shown(token, "another")
     assert (outs["description"], outs["last_ip"], outs["last_user_agent"]) == (harmless,) * 3
+    assert outs["scopes"] == (harmless,)
     assert shown(token, spoilt)["description"] == spoilt
 
 
