@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -57,51 +57,43 @@ class Adoptions:
     renamed, or replaced by force, has adopted it anew. And a resource that is rotated, and still declares its
     `adopt_prefix`, must not adopt its old token once more: the engine asks for the new resource by its inputs alone, so
     what was decided about the old one is kept here until then.
-
-    A resource is known by its URN; None is another one than every one.
     """
 
     def __init__(self) -> None:
-        self._holders: dict[str, set[str | None]] = defaultdict(set)
+        self._held: set[str] = set()
         self._taken: set[str] = set()
         self._rotations: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def hold(self, token_prefix: str, urn: str | None) -> None:
+    def hold(self, token_prefix: str) -> None:
         """Note that a resource goes on holding a token."""
-        self._holders[token_prefix].add(urn)
+        self._held.add(token_prefix)
 
-    def take(self, token_prefix: str, urn: str | None) -> None:
+    def take(self, token_prefix: str) -> None:
         """Note that a resource is about to adopt a token. AdoptionError: another one of the stack holds it."""
         with self._lock:
-            self.check_free(token_prefix, urn)
+            self.check_free(token_prefix)
             self._taken.add(token_prefix)
 
-    def is_shared(self, token_prefix: str, urn: str | None) -> bool:
-        """Whether another resource than this one holds a token too, or has begun to adopt it."""
-        return token_prefix in self._taken or self._is_held_by_another(token_prefix, urn)
+    def was_taken(self, token_prefix: str) -> bool:
+        """Whether a resource has adopted a token in this operation."""
+        return token_prefix in self._taken
 
-    def check_free(self, token_prefix: str, urn: str | None) -> None:
-        """Make sure that no other resource than this one holds a token. AdoptionError: one does."""
-        if self.is_shared(token_prefix, urn):
+    def check_free(self, token_prefix: str) -> None:
+        """Make sure that no other resource holds a token. AdoptionError: one does."""
+        if token_prefix in self._held | self._taken:
             raise AdoptionError(
                 f"token {token_prefix} is held by another resource of this stack already; declare it in one place only"
             )
 
-    def is_held(self, token_prefix: str, urn: str | None) -> bool:
-        """Whether another resource than this one holds a token.
-
-        AdoptionError: one was to adopt it and failed, so that is not settled.
-        """
-        if token_prefix in self._taken and token_prefix not in self._holders:
+    def is_held(self, token_prefix: str) -> bool:
+        """Whether a resource holds a token. AdoptionError: one was to adopt it and failed, so that is not settled."""
+        if token_prefix in self._taken - self._held:
             raise AdoptionError(
                 f"token {token_prefix} was left alone: the resource that was to adopt it failed; run the same command"
                 " again"
             )
-        return self._is_held_by_another(token_prefix, urn)
-
-    def _is_held_by_another(self, token_prefix: str, urn: str | None) -> bool:
-        return any(holder is None or holder != urn for holder in self._holders.get(token_prefix, ()))
+        return token_prefix in self._held
 
     def rotate(self, given: str) -> None:
         """Note that a resource with this `adopt_prefix` is to get a new token."""

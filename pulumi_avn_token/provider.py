@@ -90,17 +90,14 @@ class _Provider(ResourceProvider):
     def _faults_of_account(self, _olds: Mapping[str, Any], _known: Mapping[str, Any]) -> list[Fault]:
         return []
 
-    def _hold(self, token_prefix: str, bag: Mapping[str, Any]) -> None:
-        self.operation.adoptions.hold(token_prefix, bag.get(URN))
-
     def _go_on_holding(self, token_prefix: str, bag: Mapping[str, Any]) -> None:
-        if self.operation.adoptions.is_shared(token_prefix, bag.get(URN)):
+        if self.operation.adoptions.was_taken(token_prefix):
             what = f"token {shown(token_prefix)} is held by two resources of this stack: remove one of them"
             self._say("warning", what, bag)
-        self._hold(token_prefix, bag)
+        self.operation.adoptions.hold(token_prefix)
 
-    def _is_held_by_another(self, token_prefix: str, bag: Mapping[str, Any]) -> bool:
-        is_held = self.operation.adoptions.is_held(token_prefix, bag.get(URN))
+    def _is_held(self, token_prefix: str, bag: Mapping[str, Any]) -> bool:
+        is_held = self.operation.adoptions.is_held(token_prefix)
         if is_held:
             self._say("info", f"token {shown(token_prefix)} stays valid: another resource of this stack holds it", bag)
         return is_held
@@ -147,12 +144,11 @@ class AccessTokenProvider(_Provider):
             full_token: str | None = issued.full_token
         else:
             token = self._adopted(adopted, props)
-            self.operation.adoptions.take(token.token_prefix, props.get(URN))
+            self.operation.adoptions.take(token.token_prefix)
             if token.description != props["description"]:
                 token = account.update(token.token_prefix, props["description"], owner)
             full_token = lifecycle.known_secret({"token_prefix": token.token_prefix}, props)
-            # By whom, is not told: the old state of the same resource must not revoke it either.
-            self.operation.adoptions.hold(token.token_prefix, None)
+            self.operation.adoptions.hold(token.token_prefix)
         outs = {
             **lifecycle.shown(token, props["description"]),
             **_recorded(props),
@@ -187,7 +183,7 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke the token; one already gone is a success, and the one in use is an error."""
-        if self._is_held_by_another(_id, _props):
+        if self._is_held(_id, _props):
             return
         self.operation.account().revoke(_id, _owner(_props))
         if _props.get("adopt_prefix") is not None:
@@ -204,7 +200,7 @@ class AccessTokenProvider(_Provider):
             return []
         try:
             token = self._meant(adopted)
-            self.operation.adoptions.check_free(token.token_prefix, arguments.get(URN))
+            self.operation.adoptions.check_free(token.token_prefix)
         except AvnTokenError as error:
             return [("adopt_prefix", str(error))]
         faults = list(adoption.find_mismatches(token, arguments))
@@ -289,7 +285,7 @@ class RotatingAccessTokenProvider(_Provider):
         """Make the first token of a new series."""
         owner, mark = self.operation.account().owner(), f"series-{secrets.token_hex(8)}"
         outs = {**self._series(mark, owner, props).begin(props), **_identity(owner, props)}
-        self._hold(outs["token_prefix"], props)
+        self.operation.adoptions.hold(outs["token_prefix"])
         self._warn_of_windows(outs)
         return CreateResult(mark, outs)
 
@@ -324,14 +320,14 @@ class RotatingAccessTokenProvider(_Provider):
             outs = self._series(_id, _owner(_olds), _news).advance(plan, seen, _news)
         else:
             outs = rotation.recorded(seen, _news)
-        self._hold(outs["token_prefix"], _news)
+        self.operation.adoptions.hold(outs["token_prefix"])
         self._warn_of_windows(outs)
         return UpdateResult({**outs, OWNER: _olds.get(OWNER), URN: _news.get(URN)})
 
     @_told_briefly
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke all tokens of the series that are valid, unless another resource has adopted one."""
-        kept = [prefix for prefix in filter(None, rotation.held(_props)) if self._is_held_by_another(prefix, _props)]
+        kept = [prefix for prefix in filter(None, rotation.held(_props)) if self._is_held(prefix, _props)]
         self._series(_id, _owner(_props), _props).end(_props, kept)
 
     def _faults(self, known: Mapping[str, Any], unknown: Collection[str]) -> list[Fault]:

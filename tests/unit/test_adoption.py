@@ -14,7 +14,6 @@ from pulumi_avn_token.adoption import Adoptions, find_meant, find_mismatches
 from pulumi_avn_token.errors import AdoptionError
 from pulumi_avn_token.model import TokenInfo
 
-MINE, OTHER = (f"urn:pulumi:dev::p::pulumi-python:dynamic/avn:AccessToken::{name}" for name in ("mine", "other"))
 PREFIX = "XCJ3+bgWywIh"
 FULL_TOKEN = PREFIX + "aB3/" * 20
 SECRETS = st.text("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789+/", min_size=40, max_size=400)
@@ -120,45 +119,25 @@ def test_mismatch_shows_no_secret(secret: str) -> None:
 def test_token_that_a_resource_holds_is_held_and_not_free() -> None:
     """A token is held from the moment that a resource is known to go on with it."""
     adoptions = Adoptions()
-    assert not adoptions.is_held(PREFIX, OTHER)
-    adoptions.check_free(PREFIX, OTHER)
-    adoptions.hold(PREFIX, MINE)
-    assert adoptions.is_held(PREFIX, OTHER)
-    assert not adoptions.is_held("9zQ/hhKe01Lm", OTHER)
+    assert not adoptions.is_held(PREFIX)
+    adoptions.check_free(PREFIX)
+    adoptions.hold(PREFIX)
+    assert adoptions.is_held(PREFIX)
+    assert not adoptions.is_held("9zQ/hhKe01Lm")
     with pytest.raises(AdoptionError, match="is held by another resource of this stack already"):
-        adoptions.check_free(PREFIX, OTHER)
+        adoptions.check_free(PREFIX)
 
 
 def test_token_that_is_being_adopted_is_neither_free_nor_held() -> None:
     """Between the beginning and the end of an adoption nobody may adopt the token, and nobody may revoke it."""
     adoptions = Adoptions()
-    adoptions.take(PREFIX, MINE)
+    adoptions.take(PREFIX)
     with pytest.raises(AdoptionError, match="is held by another resource"):
-        adoptions.take(PREFIX, MINE)
+        adoptions.take(PREFIX)
     with pytest.raises(AdoptionError, match="was left alone: the resource that was to adopt it failed"):
-        adoptions.is_held(PREFIX, OTHER)
-    adoptions.hold(PREFIX, MINE)
-    assert adoptions.is_held(PREFIX, OTHER)
-
-
-def test_resource_does_not_stand_in_its_own_way() -> None:
-    """A resource that is replaced has its old token revoked, though it went on holding it when it was asked."""
-    adoptions = Adoptions()
-    adoptions.hold(PREFIX, MINE)
-    adoptions.check_free(PREFIX, MINE)
-    assert not adoptions.is_held(PREFIX, MINE)
-
-
-def test_token_that_was_adopted_anew_is_held_against_all() -> None:
-    """The old state of a resource that has adopted its token once more does not have it revoked."""
-    adoptions = Adoptions()
-    adoptions.hold(PREFIX, MINE)
-    adoptions.take(PREFIX, MINE)
-    adoptions.hold(PREFIX, None)
-    assert adoptions.is_held(PREFIX, MINE)
-    assert adoptions.is_held(PREFIX, None)
-    with pytest.raises(AdoptionError, match="declare it in one place only"):
-        adoptions.check_free(PREFIX, MINE)
+        adoptions.is_held(PREFIX)
+    adoptions.hold(PREFIX)
+    assert adoptions.is_held(PREFIX)
 
 
 def test_rotation_is_begun_once_for_each_that_was_decided() -> None:
@@ -192,7 +171,7 @@ def test_one_of_many_threads_takes_a_token() -> None:
     def take(_: int) -> bool:
         start.wait()
         try:
-            adoptions.take(PREFIX, MINE)
+            adoptions.take(PREFIX)
         except AdoptionError:
             return False
         return True
