@@ -144,19 +144,22 @@ class Account:
             self._client.revoke(token_prefix)
         except TokenNotFoundError as error:
             # The list is the proof: a path that something between has changed is not found either.
-            if token is not None and any(token_prefix == left.token_prefix for left in self._client.list_tokens()):
+            if token is not None and self._is_listed_anew(token_prefix):
                 raise UnexpectedAnswerError(f"{error}; but the account lists it, so it is still valid") from None
             self.confirm(token_prefix, made_as)
         except _MAYBE_PROCESSED:
-            if self._is_listed_anew(token_prefix):
+            if self._may_be_valid(token_prefix):
                 raise
             self.confirm(token_prefix, made_as)
         self._write(token_prefix, None)
 
     def _is_listed_anew(self, token_prefix: str) -> bool:
-        """Whether a token is still there, or may be: nothing else proves that it is not."""
+        return any(token_prefix == left.token_prefix for left in self._client.list_tokens())
+
+    def _may_be_valid(self, token_prefix: str) -> bool:
+        """Whether a token is still there, or may be: nothing but the list proves that it is not."""
         try:
-            return any(token_prefix == left.token_prefix for left in self._client.list_tokens())
+            return self._is_listed_anew(token_prefix)
         except ApiError:
             return True
 

@@ -169,7 +169,7 @@ class AccessTokenProvider(_Provider):
         outs |= lifecycle.shown(token, props.get("description"))
         if token.description == props.get("description") or lifecycle.DECLARED not in props:
             return ReadResult(id_, outs)
-        return ReadResult(id_, outs, _inputs(props, lifecycle.RECORDED_ARGUMENTS, outs["description"]))
+        return ReadResult(id_, outs, _inputs(outs, lifecycle.RECORDED_ARGUMENTS))
 
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -249,18 +249,18 @@ class AccessTokenProvider(_Provider):
         if props.get("adopt_prefix") is None:
             return ReadResult("", {})
         # It is kept: without a memory of the adoption it would be attempted again.
-        inputs = _inputs(props, lifecycle.RECORDED_ARGUMENTS, props["description"])
-        return ReadResult(id_, {**props, lifecycle.GONE: gone}, {**inputs, lifecycle.GONE: gone})
+        outs = {**props, lifecycle.GONE: gone}
+        return ReadResult(id_, outs, _inputs(outs, lifecycle.RECORDED_ARGUMENTS))
 
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: arguments.get(name) for name in lifecycle.RECORDED_ARGUMENTS}
 
 
-def _inputs(outs: Mapping[str, Any], names: Collection[str], description: str) -> dict[str, Any]:
-    """The inputs that recorded outputs came from, with another description."""
-    recorded = {name: outs[name] for name in (*names, URN) if name in outs}
-    return {**outs[lifecycle.DECLARED], **recorded, "description": description}
+def _inputs(outs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The inputs that would give such outputs; what is gone is among them too, so that a refresh shows it."""
+    names = ("description", *names, lifecycle.GONE, URN)
+    return {**outs[lifecycle.DECLARED], **{name: outs[name] for name in names if name in outs}}
 
 
 class RotatingAccessTokenProvider(_Provider):
@@ -303,9 +303,7 @@ class RotatingAccessTokenProvider(_Provider):
         outs.pop(rotation.ENDED, None)
         if lifecycle.GONE not in outs and outs["description"] == props.get("description"):
             return ReadResult(id_, outs)
-        inputs = _inputs(props, rotation.RECORDED_ARGUMENTS, outs["description"])
-        # Among the inputs too, where the token is gone: so a refresh shows that something is missing.
-        return ReadResult(id_, outs, inputs | {name: outs[name] for name in (lifecycle.GONE,) if name in outs})
+        return ReadResult(id_, outs, _inputs(outs, rotation.RECORDED_ARGUMENTS))
 
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -342,13 +340,14 @@ class RotatingAccessTokenProvider(_Provider):
         """
         now = self.operation.now()
         plan = rotation.decide(olds, news, now)
-        writes = told is not None and (told.writes or plan.writes)
-        if not (writes or plan.asks or lifecycle.find_end(olds, news, now)):
+        writes = plan.writes or (told is not None and told.writes)
+        is_now = told is not None and writes
+        if not (is_now or plan.asks or lifecycle.find_end(olds, news, now)):
             return plan, olds
         try:
             return self._planned_anew(id_, olds, news)
         except ApiError as error:
-            if writes or plan.writes:
+            if writes:
                 raise
             if told is None:
                 self._say("warning", f"the account could not be asked, so this rests on the state alone: {error}", news)

@@ -205,13 +205,8 @@ class Project:
             name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AIVEN_", "COV_"))
         }
         environ |= {
-            "PATH": os.pathsep.join([str(ROOT / ".engine" / "bin"), str(Path(sys.executable).parent), environ["PATH"]]),
-            "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
+            **_engine_of(self.folder),
             "HOME": str(self.folder),
-            "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(),
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
             "AIVEN_TOKEN": self.emulator.token,
             "AIVEN_WEB_URL": self.emulator.url,
         }
@@ -223,12 +218,7 @@ def typed(commands: str, folder: Path, scratch: Path, emulator: Emulator) -> str
     """Run commands of a document as they stand, in a folder, and give what they print; `scratch` has a `state`."""
     environ = {
         **os.environ,
-        "PATH": os.pathsep.join([str(ROOT / ".engine" / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
-        "PULUMI_HOME": str(scratch / "home"),
-        "PULUMI_BACKEND_URL": (scratch / "state").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        **_engine_of(scratch),
         "PULUMI_SKIP_CONFIRMATIONS": "true",
         "AIVEN_WEB_URL": emulator.url,
         "TOKEN_OF_THE_TEST": emulator.token,
@@ -242,6 +232,19 @@ def typed(commands: str, folder: Path, scratch: Path, emulator: Emulator) -> str
         text=True,
     )
     return ran.stdout
+
+
+def _engine_of(scratch: Path) -> dict[str, str]:
+    """The variables that have the engine of this checkout found, and what it keeps be in a folder."""
+    python = Path(sys.executable).parent
+    return {
+        "PATH": os.pathsep.join([str(ROOT / ".engine" / "bin"), str(python), os.environ["PATH"]]),
+        "VIRTUAL_ENV": str(python.parent),
+        "PULUMI_HOME": str(scratch / "home"),
+        "PULUMI_BACKEND_URL": (scratch / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "test",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
 
 
 def _kill_session(leader: int) -> None:
