@@ -8,8 +8,14 @@ from typing import Any
 
 from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX, MAX_DESCRIPTION_LENGTH
 
-MIN_AGE_SECONDS = 600
 MAX_AGE_SECONDS = 315_360_000
+RANGES: Mapping[str, tuple[int, int]] = {
+    "max_age_seconds": (600, MAX_AGE_SECONDS),
+    "early_rotation_window_seconds": (1, MAX_AGE_SECONDS - 1),
+    "overlap_seconds": (0, MAX_AGE_SECONDS - 1),
+}
+"""The least and the most of each number of seconds."""
+RETIREMENTS = ("when_idle", "after_overlap")
 MAX_LIST_LENGTH = 100
 FIRST_INEXACT_NUMBER = 2**53
 
@@ -166,17 +172,17 @@ def _kind(value: Any) -> str:
 
 _CHECKS_OF_BOTH: dict[str, Callable[[Any], Iterator[str]]] = {
     "description": _text(MAX_DESCRIPTION_LENGTH),
-    "max_age_seconds": _seconds(MIN_AGE_SECONDS, MAX_AGE_SECONDS),
+    "max_age_seconds": _seconds(*RANGES["max_age_seconds"]),
     "extend_when_used": _flag,
     "ip_allowlist": _networks,
     "scopes": _strings,
-    "early_rotation_window_seconds": _seconds(1, MAX_AGE_SECONDS - 1),
+    "early_rotation_window_seconds": _seconds(*RANGES["early_rotation_window_seconds"]),
     "rotation_triggers": _triggers,
 }
 _CHECKS = {**_CHECKS_OF_BOTH, "adopt_prefix": _text(), "full_token": _text()}
 _CHECKS_OF_SERIES = {
     **_CHECKS_OF_BOTH,
-    "overlap_seconds": _seconds(0, MAX_AGE_SECONDS - 1),
-    "retire_previous": _one_of("when_idle", "after_overlap"),
+    "overlap_seconds": _seconds(*RANGES["overlap_seconds"]),
+    "retire_previous": _one_of(*RETIREMENTS),
     "revocation_triggers": _triggers,
 }

@@ -2,20 +2,353 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 try:
     import click
+    from click.shell_completion import get_completion_class
 except ImportError:
     sys.stderr.write("pulumi-avn-token: the command line is an extra: pip install 'pulumi-avn-token[cli,emulator]'\n")
     sys.exit(2)
 
+from pulumi_avn_token.durations import parse_duration
+from pulumi_avn_token.errors import AvnTokenError, ManifestError
+from pulumi_avn_token.listing import ORDERS, Selection, life_left, select, time_left
+from pulumi_avn_token.terminal import one_line
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+if TYPE_CHECKING:
+    from pulumi_avn_token.client import Client
+    from pulumi_avn_token.holdings import Holding
+    from pulumi_avn_token.model import TokenInfo
+
+FINDINGS, FAILED, INTERRUPTED = 1, 2, 130
+"""Exit statuses beside 0."""
+
+_COMPLETION_VARIABLE = "_PULUMI_AVN_TOKEN_COMPLETE"
+
+
+class _Program(click.Group):
+    """Tells whatever goes wrong in one line."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - click's
+        windows_expand_args: bool = True,  # noqa: FBT001, FBT002 - click's
+        **extra: Any,
+    ) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # descriptions are in any script
+        run: Callable[[], Any] = partial(
+            super().main,
+            args,
+            prog_name,
+            complete_var,
+            standalone_mode=False,
+            windows_expand_args=windows_expand_args,
+            **extra,
+        )
+        if not standalone_mode:
+            return run()
+        try:
+            status = run()
+        except click.ClickException as error:
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "pulumi-avn-token"
+            status = _tell(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+        except AvnTokenError as error:
+            status = _tell(str(error))
+        except click.Abort:
+            status = INTERRUPTED
+        sys.exit(status)
+
+
+def _tell(message: str) -> int:
+    click.echo(f"pulumi-avn-token: {one_line(message)}", err=True)
+    return FAILED
+
+
+def _span(text: str) -> timedelta:
+    try:
+        return timedelta(seconds=parse_duration(text))
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{text!r} is no duration such as 7d; the units are s m h d w") from None
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pulumi-avn-token")
 def main() -> None:
-    """Aiven's personal access tokens as code."""
+    """Aiven's personal access tokens as code: what an account holds, and what Pulumi manages of it.
+
+    The account is that of AIVEN_TOKEN, else of AIVEN_AUTH_TOKEN, else of `avn user login`. Nothing here changes it.
+
+    Exit status: 0 fine, 1 something was found that a person should look at, 2 it could not run.
+
+    \b
+    Examples:
+      pulumi-avn-token list --expiring-within 14d
+      pulumi-avn-token audit --all-stacks
+      pulumi-avn-token manifest from-account > tokens.yaml
+    """  # noqa: D301 - click's mark for lines that stay as they are
+
+
+_Command = Callable[..., Any]
+
+
+def _selecting(command: _Command) -> _Command:
+    """Add the options that choose tokens; the command gets a `selection`."""
+    options = (
+        click.option("--prefix", "prefixes", metavar="PREFIX", multiple=True, help="The token with this prefix."),
+        click.option("--description", metavar="TEXT", help="Described by this: a part, or a pattern such as 'CI *'."),
+        click.option(
+            "--made-by-hand", is_flag=True, help="Made by somebody, and not left behind by a series of this package."
+        ),
+        click.option("--expiring-within", type=_span, metavar="SPAN", help="Ends within so long, such as 14d."),
+        click.option("--unused-for", type=_span, metavar="SPAN", help="Not used for so long, such as 90d."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _of_stacks(command: _Command) -> _Command:
+    """Add what names stacks; the command gets `exports`, `stacks` and `all_stacks`."""
+    options = (
+        click.argument("exports", metavar="[EXPORT]...", nargs=-1, type=click.Path(dir_okay=False, allow_dash=True)),
+        click.option("--stack", "stacks", metavar="NAME", multiple=True, help="Ask `pulumi` for this stack's state."),
+        click.option("--all-stacks", is_flag=True, help="Ask `pulumi` for all stacks of its backend."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="For programs: JSON instead of text.")
+
+
+@main.command("list", short_help="The account's tokens, and how much of its life each has left.")
+@_selecting
+@click.option("--sessions", is_flag=True, help="Login sessions too.")
+@click.option("--sort", "order", type=click.Choice(list(ORDERS)), default="expiry", show_default=True)
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--wide", is_flag=True, help="All columns, however narrow the terminal. So it is in a pipe.")
+@_as_json
+def list_(
+    *,
+    sessions: bool,
+    order: str,
+    reverse: bool,
+    wide: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """List the account's valid tokens: until when, what for, how much of its life is left, and who used it last.
+
+    One that was never used counts as unused since it was made. A token's secret is not known here, and never shown.
+
+    \b
+    Examples:
+      pulumi-avn-token list
+      pulumi-avn-token list --expiring-within 14d --sort used
+      pulumi-avn-token list --unused-for 90d --json | jq -r '.[].token_prefix'
+    """  # noqa: D301
+    client = _client()
+    listed = client.list_tokens()
+    now = _now(client)
+    tokens = select(listed, Selection(sessions=sessions, **chosen), order, now)
+    if reverse:
+        tokens.reverse()
+    if as_json:
+        _print_json([_shown(token, now) for token in tokens])
+    elif tokens:
+        from pulumi_avn_token.tables import print_tokens  # noqa: PLC0415 - the other commands do without
+
+        print_tokens(tokens, now, wide=wide, sessions=sessions)
+    else:
+        _tell_of_none(listed)
+
+
+@main.command(short_help="The account against stacks: what nobody manages, what was left behind, what is gone.")
+@_of_stacks
+@click.option(
+    "--expiring-within",
+    "horizon",
+    type=_span,
+    metavar="SPAN",
+    default="7d",
+    show_default=True,
+    help="Tell of what ends so soon with nothing to rotate it.",
+)
+@click.option(
+    "--ignore",
+    metavar="TEXT",
+    multiple=True,
+    help="Leave a token out, by its prefix, or its description or a pattern of it.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
+@click.option("--all", "everything", is_flag=True, help="Show what is in order, too.")
+@_as_json
+@click.pass_context
+def audit(  # noqa: PLR0913 - one an option
+    context: click.Context,
+    *,
+    exports: Sequence[str],
+    stacks: Sequence[str],
+    all_stacks: bool,
+    horizon: timedelta,
+    ignore: Sequence[str],
+    strict: bool,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Compare the account with what stacks hold, and advise.
+
+    An EXPORT is a file that `pulumi stack export` wrote, or - for a pipe; --show-secrets is not needed. Name every
+    stack that has tokens of this account, or theirs look as if nobody managed them. Meant for a schedule: the exit
+    status is 1 where anything is unmanaged, undelivered, an orphan or gone, else 0.
+
+    \b
+    Examples:
+      pulumi stack export | pulumi-avn-token audit -
+      pulumi-avn-token audit --stack organization/tokens/prod
+      pulumi-avn-token audit --all-stacks --json
+    """  # noqa: D301
+    from pulumi_avn_token import inventory  # noqa: PLC0415
+
+    if not (exports or stacks or all_stacks):
+        raise click.UsageError(
+            "give the stacks: files of `pulumi stack export`, --stack NAME, or --all-stacks", context
+        )
+    client = _client()
+    holdings = list(_holdings(exports, stacks, all_stacks))
+    user = client.me()
+    own, foreign = inventory.of_user(holdings, user)
+    listed = client.list_tokens()
+    now = _now(client)
+    entries = [entry for entry in inventory.audit(listed, own, now, horizon) if not inventory.is_ignored(entry, ignore)]
+    if as_json:
+        _print_json({"user": user.user, "other_users": inventory.users(foreign), "tokens": list(map(_told, entries))})
+    else:
+        from pulumi_avn_token.tables import print_findings  # noqa: PLC0415
+
+        print_findings(entries, everything=everything)
+        click.echo(_summary(entries, user.user))
+        if foreign:
+            others = ", ".join(inventory.users(foreign))
+            click.echo(f"Not compared, since they are another user's: {len(foreign)} ({others}).")
+    found = [finding for entry in entries for finding in entry.findings]
+    context.exit(FINDINGS if any(strict or finding.is_failure for finding in found) else 0)
+
+
+@main.group(short_help="Manifests (tokens.yaml): write one, check one, describe them.")
+def manifest() -> None:
+    """Work with manifests, the files that declare many tokens."""
+
+
+@manifest.command("from-account", short_help="Write a manifest that takes over what is there.")
+@_selecting
+@_of_stacks
+@click.pass_context
+def from_account(
+    context: click.Context, /, *, exports: Sequence[str], stacks: Sequence[str], all_stacks: bool, **chosen: Any
+) -> None:
+    """Write a manifest that adopts the account's tokens as they are: applied, it changes nothing in the account.
+
+    Tokens that the given stacks hold already (as for `audit`) are left out, and so are login sessions. What cannot be
+    declared is named on standard error, and then the exit status is 1.
+
+    \b
+    Examples:
+      pulumi-avn-token manifest from-account > tokens.yaml
+      pulumi-avn-token manifest from-account --all-stacks --description 'CI *'
+    """  # noqa: D301
+    from pulumi_avn_token.from_account import write  # noqa: PLC0415
+
+    client = _client()
+    held = {holding.token_prefix for holding in _holdings(exports, stacks, all_stacks) if holding.is_managed}
+    listed = [token for token in client.list_tokens() if token.token_prefix not in held]
+    tokens = select(listed, Selection(**chosen), "created", _now(client))
+    if not tokens:
+        _tell_of_none(listed)
+    written = write(tokens)
+    click.echo(written.text.encode(), nl=False)  # a manifest is UTF-8 whatever the terminal is
+    for token, reason in written.left_out:
+        click.echo(f"left out: {one_line(token.token_prefix)}: {reason}", err=True)
+    context.exit(FINDINGS if written.left_out else 0)
+
+
+@manifest.command(short_help="Check manifests: every fault, with its place.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@_as_json
+@click.pass_context
+def validate(context: click.Context, *, files: Sequence[str], as_json: bool) -> None:
+    """Check manifests as `pulumi up` would, but for the account: FILE:LINE:COLUMN and what is wrong, for every fault.
+
+    \b
+    Example:
+      pulumi-avn-token manifest validate tokens.yaml
+    """  # noqa: D301
+    from pulumi_avn_token.manifest import load  # noqa: PLC0415
+
+    faults: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            count = len(load(file))
+        except ManifestError as error:  # noqa: PERF203 - all are told
+            for fault in error.faults:
+                line, column, what = fault.removeprefix(f"{file}:").split(":", 2)
+                faults.append({"file": file, "line": int(line), "column": int(column), "fault": what.strip()})
+                if not as_json:
+                    click.echo(fault)
+        else:
+            if not as_json:
+                click.echo(f"{file}: {count} token{'' if count == 1 else 's'}, no faults")
+    if as_json:
+        _print_json(faults)
+    context.exit(FINDINGS if faults else 0)
+
+
+@manifest.command(short_help="Print the JSON Schema of manifests, for editors.")
+def schema() -> None:
+    """Print the JSON Schema of manifests. Beside a manifest that begins with the comment, editors complete and check.
+
+    \b
+    Example:
+      pulumi-avn-token manifest schema > tokens.schema.json
+      # and as the first line of tokens.yaml:
+      # yaml-language-server: $schema=tokens.schema.json
+    """  # noqa: D301
+    from pulumi_avn_token.schema import schema as make  # noqa: PLC0415
+
+    _print_json(make())
+
+
+@main.command(short_help="A script by which a shell completes this command.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script by which SHELL completes this command.
+
+    \b
+    Examples:
+      source <(pulumi-avn-token completion bash)
+      pulumi-avn-token completion fish > ~/.config/fish/completions/pulumi-avn-token.fish
+    """  # noqa: D301
+    script = get_completion_class(shell)
+    if script is not None:
+        click.echo(script(main, {}, "pulumi-avn-token", _COMPLETION_VARIABLE).source())
 
 
 @main.command(short_help="A local token API, for demos and tests.")
@@ -41,18 +374,25 @@ def emulator(  # noqa: PLR0913, PLR0917 - one an option
     never_expire: bool,  # noqa: FBT001
     command: tuple[str, ...],
 ) -> None:
-    """Serve Aiven's access-token API on this machine: no account, no internet.
+    """Serve Aiven's access-token API on this machine, for your own tests: no account, no internet, no Pulumi.
 
     With a COMMAND, run it with AIVEN_TOKEN and AIVEN_WEB_URL set to the emulator, and give back its exit status.
-    Without one, print those two for a shell and serve until Ctrl-C. Its clock can be set apart from the machine's, and
-    faults be switched on, by requests to /emulator/clock and /emulator/faults.
+    Without one, print those two for a shell and serve until Ctrl-C.
+
+    It serves POST, GET, PUT and DELETE /v1/access_token, GET /v1/me and POST /v1/me/expire_tokens, for the header
+    `Authorization: aivenv1 TOKEN`, and answers 404 to all else. It keeps tokens as hashes, and listens on 127.0.0.1.
+
+    What a real account would not let you do needs no credential: PUT /emulator/clock sets its clock apart from the
+    machine's, PUT /emulator/faults has requests fail, GET /emulator/requests tells what was asked.
 
     \b
     Examples:
       pulumi-avn-token emulator -- avn user access-token list
+      pulumi-avn-token emulator -- pytest
       pulumi-avn-token emulator --db account.sqlite3 -- pulumi up
       pulumi-avn-token emulator --port 8080
-    """  # noqa: D301 - click's mark for lines that stay as they are
+      curl -X PUT localhost:8080/emulator/clock -d '{"offset_seconds": 86400}'
+    """  # noqa: D301
     try:
         from pulumi_avn_token.emulator import DEFAULT_MAX_AGE_SECONDS, DEFAULT_USER, run  # noqa: PLC0415
     except ImportError:
@@ -66,3 +406,64 @@ def emulator(  # noqa: PLR0913, PLR0917 - one an option
         default_max_age_seconds=None if never_expire else DEFAULT_MAX_AGE_SECONDS,
     )
     context.exit(status)
+
+
+def _client() -> Client:
+    from pulumi_avn_token.client import Client  # noqa: PLC0415 - the emulator does without
+    from pulumi_avn_token.credentials import find_credential  # noqa: PLC0415
+
+    return Client(find_credential(os.environ))
+
+
+def _now(client: Client) -> datetime:
+    """The service's time, as its last answer told it."""
+    return datetime.now(timezone.utc) + client.clock_skew
+
+
+def _tell_of_none(listed: Sequence[TokenInfo]) -> None:
+    count = sum(token.created_manually is not False for token in listed)
+    click.echo(f"None of {count} tokens is meant." if count else "There are no tokens.", err=True)
+
+
+def _holdings(exports: Sequence[str], names: Sequence[str], all_stacks: bool) -> Iterator[Holding]:  # noqa: FBT001
+    from pulumi_avn_token import stacks  # noqa: PLC0415
+
+    yield from stacks.of_files(exports)
+    for name in dict.fromkeys((*names, *(stacks.names() if all_stacks else ()))):
+        yield from stacks.of_stack(name)
+
+
+def _shown(token: TokenInfo, now: datetime) -> dict[str, Any]:
+    left = time_left(token, now)
+    return {
+        **dataclasses.asdict(token),
+        "seconds_left": None if left is None else int(left.total_seconds()),
+        "life_left": life_left(token, now),
+    }
+
+
+def _told(entry: Any) -> dict[str, Any]:
+    """An entry of an audit for programs."""
+    return {
+        "token_prefix": entry.token_prefix,
+        "description": entry.description,
+        "status": entry.status,
+        "expiry_time": entry.token.expiry_time if entry.token else None,
+        "last_used_time": entry.token.last_used_time if entry.token else None,
+        "last_ip": entry.token.last_ip if entry.token else None,
+        "last_user_agent": entry.token.last_user_agent if entry.token else None,
+        "held_by": [{"stack": holding.stack, "urn": holding.urn, "role": holding.role} for holding in entry.holdings],
+        "findings": [{**dataclasses.asdict(finding), "is_failure": finding.is_failure} for finding in entry.findings],
+    }
+
+
+def _summary(entries: Sequence[Any], user: str) -> str:
+    counts = Counter(entry.status for entry in entries)
+    warnings = sum(not finding.is_failure for entry in entries for finding in entry.findings)
+    told = [f"{count} {status}" for status, count in counts.items()]
+    told += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
+    return f"{one_line(user)}: {', '.join(told) or 'no tokens, here or there'}."
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))

@@ -37,7 +37,7 @@ class Credential:
 
 def find_credential(
     environ: Mapping[str, str],
-    stack: Callable[[str], str | None] = lambda _key: None,
+    stack: Callable[[str], str | None] | None = None,
     home: Callable[[], Path] = Path.home,
 ) -> Credential:
     """Find the credential to use; `stack` looks up a setting of the stack configuration such as `aiven:apiToken`.
@@ -46,18 +46,19 @@ def find_credential(
     CLI's credentials file. The environment comes first since it is current, while refresh and destroy get the stack
     configuration of the last `up`. CredentialError: there is none, or something about it cannot be used.
     """
-    for token, source in _tokens(environ, stack, home):
+    look_up = stack or (lambda _key: None)
+    for token, source in _tokens(environ, look_up, home):
         if token:
             _check_token(token, source)
             return Credential(
                 token=token,
                 source=source,
-                url=_checked_url(environ, stack),
+                url=_checked_url(environ, look_up),
                 ca_bundle=_checked_ca_bundle(environ),
             )
+    in_the_stack = f", or `pulumi config set --secret {STACK_TOKEN}`" if stack else ""
     raise CredentialError(
-        "no Aiven credential: set AIVEN_TOKEN in the environment, or"
-        f" `pulumi config set --secret {STACK_TOKEN}`, or log in with `avn user login`"
+        f"no Aiven credential: set AIVEN_TOKEN in the environment{in_the_stack}, or log in with `avn user login`"
         f" (no AIVEN_AUTH_TOKEN either, and no credentials in {_credentials_file(environ, home)})"
     )
 

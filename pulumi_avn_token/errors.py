@@ -2,6 +2,7 @@
 
     AvnTokenError
     ├── ManifestError               a manifest that cannot be used: every fault, each with its place
+    ├── ExportError                 an export of a stack that cannot be had, or is none
     ├── CredentialError             no credential, or one that cannot be used as it is
     ├── AdoptionError               the token to adopt cannot be told, or is not as it was declared
     ├── WrongAccountError           the credential belongs to another user than the one a token was made as
@@ -39,6 +40,10 @@ class ManifestError(AvnTokenError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = tuple(faults)
+
+
+class ExportError(AvnTokenError):
+    """The state of a stack that cannot be had, or is not what `pulumi stack export` writes."""
 
 
 class CredentialError(AvnTokenError):

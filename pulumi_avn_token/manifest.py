@@ -6,11 +6,12 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import yaml
 
 from pulumi_avn_token.arguments import find_faults, find_faults_of_series
+from pulumi_avn_token.durations import parse_duration
 from pulumi_avn_token.errors import ManifestError
 from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH
 
@@ -18,7 +19,6 @@ LONGEST_SHOWN = 20
 """Characters of what a file holds that a fault shows whole."""
 
 _Value = TypeVar("_Value")
-_SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}
 
 
 class Declaration(NamedTuple):
@@ -36,12 +36,20 @@ def load(path: str | os.PathLike[str]) -> dict[str, Declaration]:
     """
     name = os.fspath(path)
     try:
-        with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123 - takes what users have: a string or a path
-            text = file.read()
+        with open(path, "rb") as file:  # noqa: PTH123 - takes what users have: a string or a path
+            content = file.read()
     except OSError as error:
         raise ManifestError([f"{name}: cannot be read: {error.strerror}"]) from None
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ManifestError([f"{name}: is not UTF-8 text (byte {error.start})"]) from None
+        *lines, last = error.object[: error.start].decode().split("\n")
+        raise ManifestError([f"{name}:{len(lines) + 1}:{len(last) + 1}: is not UTF-8 text"]) from None
+    return parse(text, name)
+
+
+def parse(text: str, name: str) -> dict[str, Declaration]:
+    """Read the text of a manifest, as `load` does; `name` is its file's, for the faults."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except RecursionError:
@@ -144,7 +152,7 @@ class _Reader:
                 continue
             told.places[argument] = (name, value_node)
             try:
-                told.arguments[argument] = keys[name].read(value_node)
+                told.arguments[argument] = _READERS[keys[name].kind](value_node)
             except _Fault as fault:
                 told.unread.add(argument)
                 self.faults.append(_Fault(fault.node, f"{where}.{name}: {fault.args[0]}"))
@@ -195,15 +203,17 @@ def _cut(text: str) -> str:
 
 
 def _duration(node: yaml.Node) -> int:
-    match = re.fullmatch(r"([0-9]{1,12})([smhdw])", node.value) if isinstance(node, yaml.ScalarNode) else None
-    if match is None:
-        raise _Fault(node, "must be a number and a unit, one of s m h d w, such as 30d")
-    return int(match[1]) * _SECONDS[match[2]]
+    try:
+        return parse_duration(node.value if isinstance(node, yaml.ScalarNode) else "")
+    except ValueError as error:
+        raise _Fault(node, str(error)) from None
 
 
 def _number(node: yaml.Node) -> int:
-    if node.tag == "tag:yaml.org,2002:int" and re.fullmatch("[0-9]{1,12}", node.value):
-        return int(node.value)
+    is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+    # With a zero at the front, YAML 1.1 and 1.2 take it for different numbers.
+    if is_number and (match := re.fullmatch(r"(0|[1-9][0-9]{0,11})(\.0)?", node.value)):
+        return int(match[1])
     raise _Fault(node, "must be a whole number of seconds")
 
 
@@ -258,50 +268,67 @@ def _no_secret(node: yaml.Node) -> str:
     raise _Fault(node, "is a secret, and a manifest is no place for one; declare this token in the program")
 
 
+Kind = Literal["text", "prefix", "duration", "number", "flag", "texts", "triggers", "secret"]
+
+_READERS: Mapping[Kind, Callable[[Any], Any]] = {
+    "text": _text,
+    "prefix": _prefix,
+    "duration": _duration,
+    "number": _number,
+    "flag": _flag,
+    "texts": _texts,
+    "triggers": _triggers,
+    "secret": _no_secret,
+}
+
+
 class Key(NamedTuple):
     """A key of a token in the manifest."""
 
     argument: str
-    """The argument of `AccessToken` that it gives."""
-    read: Callable[[yaml.Node], Any]
+    """The argument of the resource that it gives."""
+    kind: Kind
+    """What its value looks like."""
 
 
 _KEYS_OF_BOTH: Mapping[str, Key] = {
-    "description": Key("description", _text),
-    "max_age": Key("max_age_seconds", _duration),
-    "max_age_seconds": Key("max_age_seconds", _number),
-    "extend_when_used": Key("extend_when_used", _flag),
-    "ip_allowlist": Key("ip_allowlist", _texts),
-    "scopes": Key("scopes", _texts),
-    "rotation_triggers": Key("rotation_triggers", _triggers),
+    "description": Key("description", "text"),
+    "max_age": Key("max_age_seconds", "duration"),
+    "max_age_seconds": Key("max_age_seconds", "number"),
+    "extend_when_used": Key("extend_when_used", "flag"),
+    "ip_allowlist": Key("ip_allowlist", "texts"),
+    "scopes": Key("scopes", "texts"),
+    "rotation_triggers": Key("rotation_triggers", "triggers"),
 }
 
 KEYS: Mapping[str, Key] = {
     **_KEYS_OF_BOTH,
-    "rotate_before": Key("early_rotation_window_seconds", _duration),
-    "early_rotation_window_seconds": Key("early_rotation_window_seconds", _number),
-    "adopt_prefix": Key("adopt_prefix", _prefix),
-    "full_token": Key("full_token", _no_secret),
+    "rotate_before": Key("early_rotation_window_seconds", "duration"),
+    "early_rotation_window_seconds": Key("early_rotation_window_seconds", "number"),
+    "adopt_prefix": Key("adopt_prefix", "prefix"),
+    "full_token": Key("full_token", "secret"),
 }
 
-KEYS_OF_SERIES: Mapping[str, Key] = {**_KEYS_OF_BOTH, "revocation_triggers": Key("revocation_triggers", _triggers)}
+KEYS_OF_SERIES: Mapping[str, Key] = {**_KEYS_OF_BOTH, "revocation_triggers": Key("revocation_triggers", "triggers")}
 """The keys of a token beside `rotation`."""
 
 KEYS_OF_ROTATION: Mapping[str, Key] = {
-    "rotation.before": Key("early_rotation_window_seconds", _duration),
-    "rotation.overlap": Key("overlap_seconds", _duration),
-    "rotation.retire": Key("retire_previous", _text),
+    "rotation.before": Key("early_rotation_window_seconds", "duration"),
+    "rotation.overlap": Key("overlap_seconds", "duration"),
+    "rotation.retire": Key("retire_previous", "text"),
 }
 
 
 def _unknown(key: str, keys: Mapping[str, Key]) -> str:
     """What is wrong with a key that is not among those that can be there, and what may be meant."""
     if key in KEYS and keys is KEYS_OF_SERIES:
-        instead = "set rotation.before" if "rotat" in key else "a series of tokens takes none over"
+        instead = "set rotation.before"
+        if "rotat" not in key:
+            instead = "leave it out once an `up` has taken the token over: the series goes on with it"
         return f"{key} does not go with rotation: {instead}"
     if key in KEYS_OF_SERIES and keys is KEYS:
         return f"{key} needs rotation beside it"
-    offered = [name for name, (_, read) in keys.items() if read is not _no_secret]
+    offered = [name for name, key in keys.items() if key.kind != "secret"]
     offered += ["rotation"] if keys is KEYS else []
     near = difflib.get_close_matches(key, offered, n=1)
     hint = f"is {near[0]} meant?" if near else f"there are {', '.join(offered)}"

@@ -13,3 +13,8 @@ def inert(text: str) -> str:
     User-Agent.
     """
     return text.replace("<{%", "<{ %")
+
+
+def one_line(text: str) -> str:
+    """The text on one line: what ends lines or moves along them becomes a blank, what cannot be seen goes."""
+    return printable("".join(" " if character.isspace() else character for character in text))

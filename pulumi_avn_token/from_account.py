@@ -1,0 +1,123 @@
+"""What is in the account -> a manifest that adopts it as it is. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+from pulumi_avn_token import marks, schema
+from pulumi_avn_token.arguments import find_faults
+from pulumi_avn_token.durations import exactly
+from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, TokenInfo, shown
+from pulumi_avn_token.terminal import one_line
+
+_LONGEST_NAME = 50
+
+
+class Written(NamedTuple):
+    """A manifest, and what it does not hold."""
+
+    text: str
+    left_out: Sequence[tuple[TokenInfo, str]]
+    """Tokens that cannot be declared as they are, and why."""
+
+
+def write(tokens: Iterable[TokenInfo]) -> Written:
+    """Write a manifest that adopts tokens: applied, it changes nothing in the account.
+
+    Each has its settings beside its description, so that a new one in its place is made like it.
+    """
+    entries: list[str] = []
+    left_out: list[tuple[TokenInfo, str]] = []
+    taken: set[str] = set()
+    for token in tokens:
+        arguments = _arguments(token)
+        faults = [*_faults(arguments), *_doubts(token)]
+        if faults:
+            left_out.append((token, faults[0]))
+            continue
+        name = _free(_slug(token), taken)
+        taken.add(name)
+        entries.append(_entry(name, token, arguments))
+    header = f"{schema.COMMENT}\n# (that file is what `pulumi-avn-token manifest schema` prints)\n"
+    body = "tokens:\n" + "".join(entries) if entries else "tokens: {}\n"
+    return Written(header + body, left_out)
+
+
+def _arguments(token: TokenInfo) -> dict[str, Any]:
+    settings = {
+        "max_age_seconds": token.max_age_seconds,
+        "extend_when_used": token.extend_when_used or None,
+        "ip_allowlist": list(token.ip_allowlist or ()) or None,
+        "scopes": list(token.scopes or ()) or None,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    return {"description": token.description, **given, "adopt_prefix": token.token_prefix}
+
+
+def _faults(arguments: dict[str, Any]) -> list[str]:
+    faults = [f"its {name} {reason}" for name, reason in find_faults(arguments)]
+    try:
+        arguments["description"].encode()
+    except UnicodeEncodeError:
+        faults.append("its description holds half a character")
+    return faults
+
+
+def _doubts(token: TokenInfo) -> Iterator[str]:
+    if marks.find_mark(token) is not None:
+        yield "a series of another stack made it, or an `up` that was interrupted: see `pulumi-avn-token audit`"
+
+
+def _entry(name: str, token: TokenInfo, arguments: dict[str, Any]) -> str:
+    entry: dict[str, Any] = {}
+    for argument, value in arguments.items():
+        if argument == "max_age_seconds":
+            entry["max_age"] = exactly(value)
+        else:
+            entry[argument] = value
+    lines = yaml.dump(
+        {name: entry}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"), default_flow_style=False
+    )
+    notes = []
+    if token.expiry_time is None and token.max_age_seconds is None:
+        notes.append(
+            f"never expires; one in its place would live {exactly(DEFAULT_MAX_AGE_SECONDS)}, or a max_age given here"
+        )
+    if token.currently_active:
+        notes.append("the token that asked for this list: it is not revoked while it is in use")
+    return "".join(f"  # {note}\n" for note in notes) + "".join(f"  {line}\n" for line in lines.splitlines())
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes each text on one line."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text == one_line(text) else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _slug(token: TokenInfo) -> str:
+    """A name for a resource after what the token is for; it begins with a letter."""
+    plain = unicodedata.normalize("NFKD", token.description).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_NAME].rstrip("-")
+    if not slug:
+        slug = re.sub(r"[^a-z0-9]+", "-", shown(token.token_prefix).lower()).strip("-")
+    is_plain = slug[:1].isalpha() and yaml.safe_load(slug) == slug  # `null` and `on` are not
+    return slug if is_plain else f"token-{slug}".rstrip("-")
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    taken, number = set(taken), 1
+    free = name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free

@@ -1,0 +1,44 @@
+"""What a program, or a script, asks of the account: its tokens, as typed data."""
+
+from __future__ import annotations
+
+import os
+
+from pulumi.runtime.config import get_config
+
+from pulumi_avn_token.client import Client
+from pulumi_avn_token.credentials import find_credential
+from pulumi_avn_token.errors import TokenNotFoundError
+from pulumi_avn_token.model import TokenInfo, shown
+
+
+def get_access_tokens(*, sessions: bool = False) -> list[TokenInfo]:
+    """The account's valid tokens, without their secrets; one request a call, in previews too.
+
+    sessions: login sessions too, which nobody made as a token.
+
+    The credential is found as for the resources. AvnTokenError: there is none, or the API gave no list.
+    """
+    return [token for token in _listed() if sessions or token.created_manually is not False]
+
+
+def get_access_token(token_prefix: str) -> TokenInfo:
+    """The valid token with this prefix, without its secret; the full token does as well. One request a call.
+
+    TokenNotFoundError: there is none in this account. AvnTokenError: no credential, or the API gave no list.
+    """
+    for token in _listed():
+        if token_prefix == token.token_prefix or token_prefix.startswith(token.token_prefix):
+            return token
+    raise TokenNotFoundError(
+        f"no valid token of this account has the prefix {shown(token_prefix)}: it has expired, was revoked, is no whole"
+        " prefix, or belongs to another account; see `pulumi-avn-token list`"
+    )
+
+
+def _listed() -> list[TokenInfo]:
+    client = Client(find_credential(os.environ, get_config))
+    try:
+        return client.list_tokens()
+    finally:
+        client.close()

@@ -1,0 +1,326 @@
+"""What the account holds against what stacks manage: what each token is, what is wrong with it, and what to do.
+
+Pure: the clock is an argument.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from pulumi_avn_token import lifecycle, listing, marks
+from pulumi_avn_token.durations import roughly
+from pulumi_avn_token.errors import WrongAccountError
+from pulumi_avn_token.model import TokenInfo, User, parse_time
+from pulumi_avn_token.terminal import one_line
+
+if TYPE_CHECKING:
+    from pulumi_avn_token.holdings import Holding
+
+Kind = Literal[
+    "unmanaged", "undelivered", "orphan", "gone", "held-twice", "expiring", "never-used", "never-expires", "new-use"
+]
+
+KINDS: Mapping[Kind, str] = {
+    "unmanaged": "no stack holds it",
+    "undelivered": "an `up` made it, and nobody got its secret",
+    "orphan": "as undelivered, but suspected only",
+    "gone": "a stack holds it, and the account does not",
+    "held-twice": "two resources hold it: if one goes, so does the token",
+    "expiring": "it expires soon, and nothing rotates it before",
+    "never-used": "nobody has used it yet",
+    "never-expires": "it lives for ever",
+    "new-use": "used from another address, or by another program, than the state records",
+}
+"""What can be found, the worst first, and what it means."""
+
+FAILURES: Sequence[Kind] = ("unmanaged", "undelivered", "orphan", "gone")
+"""What an audit does not pass with; the rest are warnings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that a person should look at, with the advice what to do."""
+
+    kind: Kind
+    what: str
+    advice: str
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether an audit does not pass with it."""
+        return self.kind in FAILURES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A token of the account, or one that only stacks remember."""
+
+    token_prefix: str
+    description: str
+    token: TokenInfo | None
+    """As the account shows it; None: it does not."""
+    holdings: Sequence[Holding]
+    findings: Sequence[Finding]
+
+    @property
+    def status(self) -> str:
+        """One of the `FAILURES`, or `managed`."""
+        return next((finding.kind for finding in self.findings if finding.is_failure), "managed")
+
+
+def of_user(holdings: Iterable[Holding], user: User) -> tuple[list[Holding], list[Holding]]:
+    """Those holdings whose tokens are in a user's account, and those of others, which nobody can judge by it.
+
+    WrongAccountError: there are only others.
+    """
+    own: list[Holding] = []
+    foreign: list[Holding] = []
+    for holding in holdings:
+        made_as = holding.made_as
+        (own if made_as is None or made_as.is_same_as(user) else foreign).append(holding)
+    if foreign and not own:
+        raise WrongAccountError(
+            f"all tokens of these stacks belong to {', '.join(users(foreign))}, but the credential to {user.user}, who"
+            " cannot see them: use a credential of theirs"
+        )
+    return own, foreign
+
+
+def users(holdings: Iterable[Holding]) -> list[str]:
+    """The users whom tokens were made as."""
+    return sorted({holding.made_as.user for holding in holdings if holding.made_as})
+
+
+def is_ignored(entry: Entry, ignored: Iterable[str]) -> bool:
+    """Whether a token is to be left out: by its prefix, or by its description, whole or as a shell pattern."""
+    return any(
+        text == entry.token_prefix or fnmatch.fnmatchcase(entry.description.casefold(), text.casefold())
+        for text in ignored
+    )
+
+
+def audit(
+    tokens: Iterable[TokenInfo], holdings: Iterable[Holding], now: datetime, horizon: timedelta
+) -> Iterator[Entry]:
+    """Compare the account with what stacks hold of it; what expires within the horizon is told.
+
+    Login sessions are nobody's to manage, and are passed over.
+    """
+    holders: dict[str, list[Holding]] = defaultdict(list)
+    for holding in holdings:
+        holders[holding.token_prefix].append(holding)
+    known = _Known.of(holding for held in holders.values() for holding in held)
+    for token in tokens:
+        held = holders.pop(token.token_prefix, [])
+        if token.created_manually is False and not held:
+            continue
+        findings = [*_standing(token, held, known, now), *_warnings(token, held, now, horizon)]
+        yield _entry(token.token_prefix, token, held, findings)
+    for token_prefix, held in holders.items():
+        missing = [finding for holding in held for finding in _missing(holding, now)]
+        if missing:
+            yield _entry(token_prefix, None, held, missing)
+
+
+def _entry(token_prefix: str, token: TokenInfo | None, held: Sequence[Holding], findings: Sequence[Finding]) -> Entry:
+    recorded = (holding.outs.get("description") for holding in held)
+    description = token.description if token else next(filter(None, recorded), "")
+    return Entry(
+        token_prefix=token_prefix,
+        description=description,
+        token=token,
+        holdings=tuple(held),
+        findings=tuple(findings),
+    )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What stacks know beside the tokens that they hold: by it, what one of them left behind is recognised."""
+
+    series: Mapping[str, Holding]
+    """By its mark."""
+    descriptions: Mapping[str, Holding]
+
+    @classmethod
+    def of(cls, holdings: Iterable[Holding]) -> _Known:
+        series: dict[str, Holding] = {}
+        descriptions: dict[str, Holding] = {}
+        for holding in holdings:
+            if holding.mark is not None:
+                series.setdefault(holding.mark, holding)
+            if holding.is_managed and isinstance(described := holding.outs.get("description"), str):
+                descriptions.setdefault(described, holding)
+        return cls(series, descriptions)
+
+
+def _standing(token: TokenInfo, held: Sequence[Holding], known: _Known, now: datetime) -> Iterator[Finding]:
+    """Whether a stack holds a token of the account, and if none does, why it may be there."""
+    managing = [holding for holding in held if holding.is_managed]
+    stray = next((holding for holding in managing if holding.role == "stray"), None)
+    if managing and stray is None:
+        yield from _shared(managing)
+    elif (left_behind := _left_behind(token, stray, known, now)) is not None:
+        yield left_behind
+    else:
+        reads = f"{_words(held[0])} reads it, but " if held else ""
+        what = f"{reads}no stack holds it; {_use(token, now)}"
+        yield Finding(kind="unmanaged", what=what, advice=_adopt_or_revoke(token))
+
+
+def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: datetime) -> Finding | None:
+    """Whether a token that no stack holds was left behind by one, certainly or perhaps."""
+    revoke, mark = _revoke(token), marks.find_mark(token)
+    maker = stray or known.series.get(mark or "")
+    if maker is not None:
+        what = f"{_words(maker)} made it in an `up` that was interrupted, and nobody got its secret"
+        return Finding(
+            kind="undelivered",
+            what=what,
+            advice=f"run `pulumi up --refresh` of {maker.stack}, which revokes it; or {revoke}",
+        )
+    if marks.is_half_made(token):
+        what = "an `up` that was interrupted made it, and nobody got its secret"
+        return Finding(kind="undelivered", what=what, advice=f"unless an `up` is running right now: {revoke}")
+    if mark is not None:
+        what = "a series that these stacks do not hold made it, and nobody has used it since"
+        return Finding(kind="orphan", what=what, advice=f"if no other stack holds it: {revoke}")
+    if (twin := known.descriptions.get(token.description)) is not None:
+        what = f"no stack holds it, but {_words(twin)} has the same description; {_use(token, now)}"
+        return Finding(kind="orphan", what=what, advice=f"perhaps an `up` was interrupted; if nobody uses it: {revoke}")
+    return None
+
+
+def _adopt_or_revoke(token: TokenInfo) -> str:
+    adopt = f"adopt it: `pulumi-avn-token manifest from-account --prefix {token.token_prefix}`"
+    if token.currently_active:
+        return f"it is the one that asks here; {adopt}; or leave it out: `--ignore {token.token_prefix}`"
+    return f"{adopt}; or {_revoke(token)}"
+
+
+def _revoke(token: TokenInfo) -> str:
+    return f"revoke it: `avn user access-token revoke {token.token_prefix}`"
+
+
+def _shared(managing: Sequence[Holding]) -> Iterator[Finding]:
+    holders = sorted({_words(holding) for holding in managing if holding.role != "leaving"})
+    if len(holders) > 1:
+        advice = "let one of them go: give it the option retain_on_delete, run `pulumi up`, and then remove it"
+        yield Finding(kind="held-twice", what=f"{' and '.join(holders)} hold it", advice=advice)
+
+
+def _warnings(token: TokenInfo, held: Sequence[Holding], now: datetime, horizon: timedelta) -> Iterator[Finding]:
+    holding = next((holding for holding in held if holding.is_managed), None)
+    if holding is None or holding.role == "current":
+        yield from _of_expiry(token, holding, now, horizon)
+        if _is_never_used(token):
+            age = listing.since(token.create_time, now)
+            made = f"made {roughly(age.total_seconds())} ago, and " if age is not None else ""
+            advice = "find out who was to use it; if nobody, revoke it"
+            if holding is not None:
+                advice = f"find out who was to use it; if nobody, take {holding.name} out of the program"
+            yield Finding(kind="never-used", what=f"{made}never used", advice=advice)
+    if holding is not None and (new := _new_use(token, holding)):
+        advice = f"if that is not yours, rotate it at once ({_trigger(holding)}); if it is, `pulumi up --refresh` of"
+        yield Finding(kind="new-use", what=new, advice=f"{advice} {holding.stack} records it")
+
+
+def _of_expiry(token: TokenInfo, holding: Holding | None, now: datetime, horizon: timedelta) -> Iterator[Finding]:
+    left = listing.time_left(token, now)
+    if left is None:
+        yield Finding(
+            kind="never-expires",
+            what="it lives for ever",
+            advice="give it an age: max_age_seconds, which makes a new one; or adopt it first"
+            if holding is None
+            else "set max_age_seconds, which makes a new one in its place",
+        )
+    elif left <= horizon:
+        yield from _of_end(token, holding, now, left)
+
+
+def _of_end(token: TokenInfo, holding: Holding | None, now: datetime, left: timedelta) -> Iterator[Finding]:
+    ends = f"expires in {roughly(left.total_seconds())} ({_second(token.expiry_time)})"
+    if holding is None:
+        advice = "adopt it, and give it early_rotation_window_seconds; or make another in time"
+        yield Finding(kind="expiring", what=f"{ends}, and no stack rotates it", advice=advice)
+        return
+    outs = {**holding.outs, "expiry_time": token.expiry_time}
+    opening = lifecycle.opens(outs)
+    if opening is None:
+        advice = f"set early_rotation_window_seconds of {holding.name}, or change a value of its rotation_triggers"
+        yield Finding(kind="expiring", what=f"{ends}, and nothing rotates it", advice=advice)
+    elif opening <= now:
+        what = f"{ends}: it is due to rotate, and no `pulumi up` has done it"
+        advice = f"run `pulumi up` of {holding.stack}, and see whether its schedule still works"
+        yield Finding(kind="expiring", what=what, advice=advice)
+
+
+def _missing(holding: Holding, now: datetime) -> Iterator[Finding]:
+    how = lifecycle.why_missing(holding.outs, now)
+    if holding.role in ("leaving", "stray") or (holding.role == "previous" and how == "expired"):
+        return  # it was to go
+    what = f"it {lifecycle.HOW[how]}, and {_words(holding)} still holds it"
+    advice = f"run `pulumi up --refresh` of {holding.stack}: it makes a new one"
+    if holding.role == "previous":
+        advice = f"run `pulumi up --refresh` of {holding.stack}: it forgets it; who still uses it is cut off already"
+    if holding.role == "read":
+        what = f"it {lifecycle.HOW[how]}, and {_words(holding)} still reads it"
+        advice = f"take the AccessToken.get of {holding.name} out of the program, or read another token"
+    yield Finding(kind="gone", what=what, advice=advice)
+
+
+def _new_use(token: TokenInfo, holding: Holding) -> str | None:
+    """What is new about a token's last use, against what the state records of the one before; None: nothing."""
+    then, now = holding.outs.get("last_ip"), token.last_ip
+    address = now if then and now and then != now else None
+    before, since = holding.outs.get("last_user_agent"), token.last_user_agent
+    program = since if before and since and _product(before) != _product(since) else None
+    if marks.find_mark(token) is not None or not (address or program):
+        return None
+    new = " by ".join(filter(None, (address and f"from {_plain(address)}", program and _plain(program))))
+    if address is None:
+        new = f"by {new}"
+    return f"used {new}; the state records {_plain(then) or 'no address'} and {_plain(before) or 'no program'}"
+
+
+def _product(user_agent: str) -> str:
+    """What a program calls itself, without its version."""
+    return re.split(r"[/ ]", user_agent, maxsplit=1)[0]
+
+
+def _trigger(holding: Holding) -> str:
+    return f"{'revocation' if holding.is_series else 'rotation'}_triggers of {holding.name}"
+
+
+def _is_never_used(token: TokenInfo) -> bool:
+    return token.last_used_time is None or marks.find_mark(token) is not None
+
+
+def _use(token: TokenInfo, now: datetime) -> str:
+    """When and by what a token was last used."""
+    idle = listing.since(token.last_used_time, now)
+    if idle is None:
+        return "never used"
+    return (
+        f"last used {roughly(idle.total_seconds())} ago from {_plain(token.last_ip) or 'an unknown address'} by"
+        f" {_plain(token.last_user_agent) or 'an unknown program'}"
+    )
+
+
+def _words(holding: Holding) -> str:
+    return f"{_plain(holding.name)} of {_plain(holding.stack)}"
+
+
+def _plain(text: str | None) -> str:
+    return one_line(text or "")[:80]
+
+
+def _second(time: str | None) -> str:
+    return "" if time is None else f"{parse_time(time):%Y-%m-%dT%H:%M:%SZ}"

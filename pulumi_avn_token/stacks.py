@@ -1,0 +1,87 @@
+"""The states of stacks: exports in files, from a pipe, or had from the `pulumi` command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pulumi_avn_token.errors import ExportError
+from pulumi_avn_token.holdings import Holding, find_holdings
+from pulumi_avn_token.terminal import one_line
+
+PIPE = "-"
+
+
+def of_files(paths: Iterable[str]) -> Iterator[Holding]:
+    """The tokens that exports tell of; `-` is standard input; each may hold several, one after the other.
+
+    ExportError: one cannot be read, or is none.
+    """
+    for path in paths:
+        yield from _holdings(_read(path), "standard input" if path == PIPE else path)
+
+
+def of_stack(name: str) -> Iterator[Holding]:
+    """The tokens that a stack tells of, as `pulumi stack export` has it. ExportError: that failed."""
+    yield from _holdings(_pulumi("stack", "export", "--stack", name), f"stack {name}")
+
+
+def names() -> list[str]:
+    """All stacks of the backend that is logged in to. ExportError: they cannot be listed."""
+    listed = json.loads(_pulumi("stack", "ls", "--all", "--json"))
+    return [stack["name"] for stack in listed]
+
+
+def _read(path: str) -> str:
+    try:
+        return sys.stdin.read() if path == PIPE else Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ExportError(f"{path}: is not text; give files that `pulumi stack export` writes") from None
+
+
+def _holdings(text: str, source: str) -> Iterator[Holding]:
+    why = None
+    try:
+        for export in _documents(text):
+            yield from find_holdings(export)
+    except (json.JSONDecodeError, RecursionError):
+        why = "it is not JSON, as `pulumi stack export` writes it"
+    except ExportError as error:
+        why = str(error)
+    if why is not None:  # raised here: in its chain a JSON error would carry the whole state
+        raise ExportError(f"{source}: {why}")
+
+
+def _documents(text: str) -> Iterator[Any]:
+    decoder, text = json.JSONDecoder(), text.strip()
+    if not text:
+        raise ExportError("it is empty; did the command before the pipe fail?")
+    at = 0
+    while at < len(text):
+        document, end = decoder.raw_decode(text, at)
+        yield document
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+
+
+def _pulumi(*arguments: str) -> str:
+    command = " ".join(("pulumi", *arguments))
+    try:
+        ran = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],  # noqa: S607 - the user's own
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+    except FileNotFoundError:
+        raise ExportError("pulumi is not on PATH; install it, or give files that `pulumi stack export` wrote") from None
+    if ran.returncode != 0:
+        why = one_line(ran.stderr.strip()).removeprefix("error: ") or f"it ended with status {ran.returncode}"
+        raise ExportError(f"`{command}` failed: {why}")
+    return ran.stdout

@@ -1,0 +1,187 @@
+"""How tokens and findings look at a terminal of any width, and in a pipe. The only importer of `rich`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pulumi_avn_token import inventory, listing
+from pulumi_avn_token.durations import roughly
+from pulumi_avn_token.model import TokenInfo, parse_time
+from pulumi_avn_token.terminal import one_line
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+_GAP = 2
+_BAR_CELLS = 10
+_UNLIMITED = 100_000
+_INDENT = 4
+_MARK = "*"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the list of tokens."""
+
+    title: str
+    cell: Callable[[TokenInfo, datetime], Text]
+    least: int | None = None
+    """So many cells do where there is no more room; None: it is never cut."""
+
+
+def console() -> Console:
+    """The terminal, with colours where they belong; a pipe has room for lines of any length, unless COLUMNS is set."""
+    is_wide = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
+    return Console(
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        width=_UNLIMITED if is_wide else None,
+    )
+
+
+def print_tokens(tokens: Sequence[TokenInfo], now: datetime, *, wide: bool, sessions: bool) -> None:
+    """Print a table of tokens; columns that there is no room for are named below it."""
+    screen = console()
+    rows = {title: [column.cell(token, now) for token in tokens] for title, column in _COLUMNS.items()}
+    is_shown = {"KIND": sessions, _MARK: any(token.currently_active for token in tokens)}
+    rows = {title: cells for title, cells in rows.items() if is_shown.get(title, True)}
+    natural = {title: max(cell_len(title), *(cell.cell_len for cell in cells)) for title, cells in rows.items()}
+    room = _UNLIMITED if wide else screen.width
+    widths = _fit(natural, room)
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for title, width in widths.items():
+        table.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
+    for cells in zip(*(rows[title] for title in widths), strict=True):
+        table.add_row(*cells)
+    with screen.capture() as printed:
+        screen.print(table, width=sum(widths.values()) + _GAP * len(widths), crop=False, no_wrap=True)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+    notes = [f"{_MARK} the token in use now"] if is_shown[_MARK] else []
+    if left_out := [title for title in rows if title not in widths]:
+        notes.append(f"--wide shows {', '.join(left_out)} too")
+    if notes and sys.stdout.isatty():
+        screen.print(Text("; ".join(notes), style="dim"))
+
+
+def print_findings(entries: Iterable[inventory.Entry], *, everything: bool) -> None:
+    """Print what an audit found: failures, then warnings, each with its advice; `everything`: what is in order too."""
+    screen, entries = console(), list(entries)
+    for entry, finding in _in_order(entries):
+        style = "bold red" if finding.is_failure else "yellow"
+        screen.print(_heading(finding.kind, style, entry, screen.width))
+        for line in (*_wrapped(finding.what, screen.width), *_wrapped(finding.advice, screen.width)):
+            screen.print(Text(line))
+    for entry in entries if everything else ():
+        if not entry.findings:
+            screen.print(_heading("managed", "green", entry, screen.width))
+            holders = ", ".join(f"{holding.name} of {holding.stack}" for holding in entry.holdings)
+            screen.print(Text(f"{' ' * _INDENT}{one_line(holders)}"))
+
+
+def _in_order(entries: Sequence[inventory.Entry]) -> Iterator[tuple[inventory.Entry, inventory.Finding]]:
+    for kind in inventory.KINDS:
+        for entry in entries:
+            yield from ((entry, finding) for finding in entry.findings if finding.kind == kind)
+
+
+def _heading(kind: str, style: str, entry: inventory.Entry, width: int) -> Text:
+    line = Text(f"{kind:<13}", style=style)
+    line.append(f" {one_line(entry.token_prefix)}  {one_line(entry.description)}", style="default not bold")
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    """The text in indented lines that fit, where a command in backticks stays whole, to be copied."""
+    line = ""
+    for word in re.findall(r"\S*`[^`]*`\S*|\S+", one_line(text)):
+        if line and _INDENT + cell_len(line) + 1 + cell_len(word) > width:
+            yield " " * _INDENT + line
+            line = ""
+        line = f"{line} {word}" if line else word
+    if line:
+        yield " " * _INDENT + line
+
+
+def _fit(natural: dict[str, int], room: int) -> dict[str, int]:
+    """The columns that there is room for, the most telling first, and how wide each is, in their order."""
+    widths: dict[str, int] = {}
+    for title in _BY_WORTH:
+        if title in natural:
+            least = min(natural[title], _COLUMNS[title].least or natural[title])
+            if sum(widths.values()) + least + _GAP * len(widths) <= room or not widths:
+                widths[title] = least
+            else:
+                break
+    spare = room - sum(widths.values()) - _GAP * (len(widths) - 1)
+    for title in (title for title in widths if _COLUMNS[title].least):
+        more = min(spare, natural[title] - widths[title])
+        widths[title] += max(0, more)
+        spare -= max(0, more)
+    return {title: widths[title] for title in natural if title in widths}
+
+
+def _bar(token: TokenInfo, now: datetime) -> Text:
+    left, share = listing.time_left(token, now), listing.life_left(token, now)
+    if left is None:
+        return Text("no end", style="dim")
+    words = roughly(left.total_seconds())
+    if share is None:
+        return Text(words)
+    full, empty = ("█", "░") if "utf" in (sys.stdout.encoding or "").lower() else ("#", ".")
+    cells = round(share * _BAR_CELLS)
+    style = "red" if share <= 1 / 10 else "yellow" if share <= 1 / 4 else "green"
+    return Text.assemble((full * cells + empty * (_BAR_CELLS - cells), style), f" {words}")
+
+
+def _ago(span: timedelta | None) -> str:
+    return "never" if span is None else f"{roughly(span.total_seconds())} ago"
+
+
+def _plain(value: object) -> Text:
+    return (
+        Text("-", style="dim")
+        if value is None
+        else Text(one_line(str(value).lower() if isinstance(value, bool) else str(value)))
+    )
+
+
+def _time(value: str | None) -> Text:
+    return Text(f"{parse_time(value):%Y-%m-%dT%H:%M:%SZ}") if value else Text("never", style="dim")
+
+
+_COLUMNS = {
+    column.title: column
+    for column in (
+        Column(_MARK, lambda token, _: Text(_MARK if token.currently_active else "", style="bold")),
+        Column("EXPIRY_TIME", lambda token, _: _time(token.expiry_time)),
+        Column("TOKEN_PREFIX", lambda token, _: _plain(token.token_prefix)),
+        Column("DESCRIPTION", lambda token, _: _plain(token.description), least=18),
+        Column("LIFE_LEFT", _bar),
+        Column("MAX_AGE_SECONDS", lambda token, _: _plain(token.max_age_seconds)),
+        Column("EXTEND_WHEN_USED", lambda token, _: _plain(token.extend_when_used)),
+        Column("LAST_USED_TIME", lambda token, _: _time(token.last_used_time)),
+        Column("LAST_USED", lambda token, now: Text(_ago(listing.since(token.last_used_time, now)))),
+        Column("LAST_IP", lambda token, _: _plain(token.last_ip)),
+        Column("LAST_USER_AGENT", lambda token, _: _plain(token.last_user_agent), least=15),
+        Column("KIND", lambda token, _: Text("session" if token.created_manually is False else "token")),
+    )
+}
+_BY_WORTH = (
+    "TOKEN_PREFIX", _MARK, "DESCRIPTION", "LIFE_LEFT", "LAST_USED", "LAST_USER_AGENT", "KIND",
+    "EXPIRY_TIME", "LAST_IP", "LAST_USED_TIME", "MAX_AGE_SECONDS", "EXTEND_WHEN_USED",
+)  # fmt: skip
