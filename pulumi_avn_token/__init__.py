@@ -26,9 +26,10 @@ _HOMES = {
     "get_access_tokens": "functions",
 }
 
+if not TYPE_CHECKING:  # to a type checker, a name that there is not is an error
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: the command line and the emulator do without Pulumi's SDK."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'resources')}"), name)
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used: the command line and the emulator do without Pulumi's SDK."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'resources')}"), name)

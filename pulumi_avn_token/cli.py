@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -21,9 +19,10 @@ except ImportError:
     sys.stderr.write("pulumi-avn-token: the command line is an extra: pip install 'pulumi-avn-token[cli,emulator]'\n")
     sys.exit(2)
 
+from pulumi_avn_token import listing
 from pulumi_avn_token.durations import parse_duration
 from pulumi_avn_token.errors import AvnTokenError, ManifestError
-from pulumi_avn_token.listing import ORDERS, Selection, life_left, select, time_left
+from pulumi_avn_token.listing import ORDERS, Selection, select
 from pulumi_avn_token.terminal import one_line
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def list_(
     if reverse:
         tokens.reverse()
     if as_json:
-        _print_json([_shown(token, now) for token in tokens])
+        _print_json([listing.told(token, now) for token in tokens])
     elif tokens:
         from pulumi_avn_token.tables import print_tokens  # noqa: PLC0415 - the other commands do without
 
@@ -240,15 +239,13 @@ def audit(  # noqa: PLR0913 - one an option
     now = _now(client)
     entries = [entry for entry in inventory.audit(listed, own, now, horizon) if not inventory.is_ignored(entry, ignore)]
     if as_json:
-        _print_json({"user": user.user, "other_users": inventory.users(foreign), "tokens": list(map(_told, entries))})
+        _print_json(
+            {"user": user.user, "other_users": inventory.users(foreign), "tokens": list(map(inventory.told, entries))}
+        )
     else:
         from pulumi_avn_token.tables import print_findings  # noqa: PLC0415
 
-        print_findings(entries, everything=everything)
-        click.echo(_summary(entries, user.user))
-        if foreign:
-            others = ", ".join(inventory.users(foreign))
-            click.echo(f"Not compared, since they are another user's: {len(foreign)} ({others}).")
+        print_findings(entries, user, inventory.users(foreign), everything=everything)
     found = [finding for entry in entries for finding in entry.findings]
     context.exit(FINDINGS if any(strict or finding.is_failure for finding in found) else 0)
 
@@ -431,38 +428,6 @@ def _holdings(exports: Sequence[str], names: Sequence[str], all_stacks: bool) ->
     yield from stacks.of_files(exports)
     for name in dict.fromkeys((*names, *(stacks.names() if all_stacks else ()))):
         yield from stacks.of_stack(name)
-
-
-def _shown(token: TokenInfo, now: datetime) -> dict[str, Any]:
-    left = time_left(token, now)
-    return {
-        **dataclasses.asdict(token),
-        "seconds_left": None if left is None else int(left.total_seconds()),
-        "life_left": life_left(token, now),
-    }
-
-
-def _told(entry: Any) -> dict[str, Any]:
-    """An entry of an audit for programs."""
-    return {
-        "token_prefix": entry.token_prefix,
-        "description": entry.description,
-        "status": entry.status,
-        "expiry_time": entry.token.expiry_time if entry.token else None,
-        "last_used_time": entry.token.last_used_time if entry.token else None,
-        "last_ip": entry.token.last_ip if entry.token else None,
-        "last_user_agent": entry.token.last_user_agent if entry.token else None,
-        "held_by": [{"stack": holding.stack, "urn": holding.urn, "role": holding.role} for holding in entry.holdings],
-        "findings": [{**dataclasses.asdict(finding), "is_failure": finding.is_failure} for finding in entry.findings],
-    }
-
-
-def _summary(entries: Sequence[Any], user: str) -> str:
-    counts = Counter(entry.status for entry in entries)
-    warnings = sum(not finding.is_failure for entry in entries for finding in entry.findings)
-    told = [f"{count} {status}" for status, count in counts.items()]
-    told += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
-    return f"{one_line(user)}: {', '.join(told) or 'no tokens, here or there'}."
 
 
 def _print_json(value: Any) -> None:

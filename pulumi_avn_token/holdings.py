@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pulumi_avn_token import lifecycle, marks, rotation
 from pulumi_avn_token.errors import ExportError
 from pulumi_avn_token.model import PREFIX_LENGTH, User
+from pulumi_avn_token.terminal import one_line
 
 TOKEN_TYPE = "pulumi-python:dynamic/avn:AccessToken"  # noqa: S105 - a type token
 SERIES_TYPE = "pulumi-python:dynamic/avn:RotatingAccessToken"
@@ -38,7 +39,7 @@ class Holding:
     @property
     def name(self) -> str:
         """The name of the resource in the program."""
-        return self.urn.split("::", 3)[-1]
+        return one_line(self.urn.split("::", 3)[-1])
 
     @property
     def is_managed(self) -> bool:
@@ -78,7 +79,7 @@ def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
         return Holding(
             token_prefix=token_prefix,
             role=role,
-            stack=f"{project}/{stack}",
+            stack=one_line(f"{project}/{stack}"),
             urn=urn,
             is_series=is_series,
             mark=marks.mark_of(resource["id"]) if is_series else None,

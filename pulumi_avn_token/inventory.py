@@ -9,7 +9,7 @@ import fnmatch
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -42,6 +42,9 @@ KINDS: Mapping[Kind, str] = {
 FAILURES: Sequence[Kind] = ("unmanaged", "undelivered", "orphan", "gone")
 """What an audit does not pass with; the rest are warnings."""
 
+_LEFT_BEHIND: Sequence[Kind] = ("undelivered", "orphan")
+"""There is nothing more to say of these: they are to go."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -72,6 +75,21 @@ class Entry:
     def status(self) -> str:
         """One of the `FAILURES`, or `managed`."""
         return next((finding.kind for finding in self.findings if finding.is_failure), "managed")
+
+
+def told(entry: Entry) -> dict[str, Any]:
+    """An entry for programs."""
+    shown = ("expiry_time", "last_used_time", "last_ip", "last_user_agent")
+    return {
+        "token_prefix": entry.token_prefix,
+        "description": entry.description,
+        "status": entry.status,
+        **{
+            name: getattr(token, name, None) for name in ("expiry_time", "last_used_time", "last_ip", "last_user_agent")
+        },
+        "held_by": [{"stack": holding.stack, "urn": holding.urn, "role": holding.role} for holding in entry.holdings],
+        "findings": [{**asdict(finding), "is_failure": finding.is_failure} for finding in entry.findings],
+    }
 
 
 def of_user(holdings: Iterable[Holding], user: User) -> tuple[list[Holding], list[Holding]]:
@@ -120,7 +138,9 @@ def audit(
         held = holders.pop(token.token_prefix, [])
         if token.created_manually is False and not held:
             continue
-        findings = [*_standing(token, held, known, now), *_warnings(token, held, now, horizon)]
+        findings = list(_standing(token, held, known, now))
+        if not any(finding.kind in _LEFT_BEHIND for finding in findings):
+            findings += _warnings(token, held, now, horizon)
         yield _entry(token.token_prefix, token, held, findings)
     for token_prefix, held in holders.items():
         missing = [finding for holding in held for finding in _missing(holding, now)]
@@ -187,13 +207,13 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
         )
     if marks.is_half_made(token):
         what = "an `up` that was interrupted made it, and nobody got its secret"
-        return Finding(kind="undelivered", what=what, advice=f"unless an `up` is running right now: {revoke}")
+        return Finding(kind="undelivered", what=what, advice=f"unless an `up` is running right now, {revoke}")
     if mark is not None:
         what = "a series that these stacks do not hold made it, and nobody has used it since"
-        return Finding(kind="orphan", what=what, advice=f"if no other stack holds it: {revoke}")
+        return Finding(kind="orphan", what=what, advice=f"if no other stack holds it, {revoke}")
     if (twin := known.descriptions.get(token.description)) is not None:
         what = f"no stack holds it, but {_words(twin)} has the same description; {_use(token, now)}"
-        return Finding(kind="orphan", what=what, advice=f"perhaps an `up` was interrupted; if nobody uses it: {revoke}")
+        return Finding(kind="orphan", what=what, advice=f"perhaps an `up` was interrupted; if nobody uses it, {revoke}")
     return None
 
 
@@ -219,14 +239,14 @@ def _warnings(token: TokenInfo, held: Sequence[Holding], now: datetime, horizon:
     holding = next((holding for holding in held if holding.is_managed), None)
     if holding is None or holding.role == "current":
         yield from _of_expiry(token, holding, now, horizon)
-        if _is_never_used(token):
-            age = listing.since(token.create_time, now)
-            made = f"made {roughly(age.total_seconds())} ago, and " if age is not None else ""
-            advice = "find out who was to use it; if nobody, revoke it"
-            if holding is not None:
-                advice = f"find out who was to use it; if nobody, take {holding.name} out of the program"
-            yield Finding(kind="never-used", what=f"{made}never used", advice=advice)
-    if holding is not None and (new := _new_use(token, holding)):
+    if holding is None:
+        return
+    if holding.role == "current" and _is_never_used(token):
+        age = listing.since(token.create_time, now)
+        made = f"made {roughly(age.total_seconds())} ago, and " if age is not None else ""
+        advice = f"find out who was to use it; if nobody, take {holding.name} out of the program"
+        yield Finding(kind="never-used", what=f"{made}never used", advice=advice)
+    if new := _new_use(token, holding):
         advice = f"if that is not yours, rotate it at once ({_trigger(holding)}); if it is, `pulumi up --refresh` of"
         yield Finding(kind="new-use", what=new, advice=f"{advice} {holding.stack} records it")
 
@@ -315,7 +335,7 @@ def _use(token: TokenInfo, now: datetime) -> str:
 
 
 def _words(holding: Holding) -> str:
-    return f"{_plain(holding.name)} of {_plain(holding.stack)}"
+    return f"{holding.name} of {holding.stack}"
 
 
 def _plain(text: str | None) -> str:

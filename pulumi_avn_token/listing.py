@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -59,6 +59,13 @@ ORDERS: Mapping[str, Callable[[TokenInfo], Any]] = {
 def select(tokens: Iterable[TokenInfo], selection: Selection, order: str, now: datetime) -> list[TokenInfo]:
     """The tokens that are meant, in one of the `ORDERS`."""
     return sorted((token for token in tokens if selection.has(token, now)), key=ORDERS[order])
+
+
+def told(token: TokenInfo, now: datetime) -> dict[str, Any]:
+    """A token for programs: what the account shows, and how much of its life it has left."""
+    left = time_left(token, now)
+    seconds = None if left is None else int(left.total_seconds())
+    return {**asdict(token), "seconds_left": seconds, "life_left": life_left(token, now)}
 
 
 def time_left(token: TokenInfo, now: datetime) -> timedelta | None:

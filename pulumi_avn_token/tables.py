@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from pulumi_avn_token import inventory, listing
 from pulumi_avn_token.durations import roughly
-from pulumi_avn_token.model import TokenInfo, parse_time
+from pulumi_avn_token.model import TokenInfo, User, parse_time
 from pulumi_avn_token.terminal import one_line
 
 if TYPE_CHECKING:
@@ -77,9 +78,12 @@ def print_tokens(tokens: Sequence[TokenInfo], now: datetime, *, wide: bool, sess
         screen.print(Text("; ".join(notes), style="dim"))
 
 
-def print_findings(entries: Iterable[inventory.Entry], *, everything: bool) -> None:
-    """Print what an audit found: failures, then warnings, each with its advice; `everything`: what is in order too."""
-    screen, entries = console(), list(entries)
+def print_findings(entries: Sequence[inventory.Entry], user: User, others: Sequence[str], *, everything: bool) -> None:
+    """Print what an audit of a user's account found: failures, then warnings, each with its advice, and the sum.
+
+    others: the users whose tokens were not compared. everything: what is in order is shown too.
+    """
+    screen = console()
     for entry, finding in _in_order(entries):
         style = "bold red" if finding.is_failure else "yellow"
         screen.print(_heading(finding.kind, style, entry, screen.width))
@@ -90,6 +94,17 @@ def print_findings(entries: Iterable[inventory.Entry], *, everything: bool) -> N
             screen.print(_heading("managed", "green", entry, screen.width))
             holders = ", ".join(f"{holding.name} of {holding.stack}" for holding in entry.holdings)
             screen.print(Text(f"{' ' * _INDENT}{one_line(holders)}"))
+    screen.print(Text(_summary(entries, user.user)))
+    if others:
+        screen.print(Text(f"Not compared, since another user made them: tokens of {one_line(', '.join(others))}."))
+
+
+def _summary(entries: Sequence[inventory.Entry], user: str) -> str:
+    counts = Counter(entry.status for entry in entries)
+    warnings = sum(not finding.is_failure for entry in entries for finding in entry.findings)
+    told = [f"{counts[status]} {status}" for status in ("managed", *inventory.FAILURES) if counts[status]]
+    told += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
+    return f"{one_line(user)}: {', '.join(told) or 'no tokens, here or there'}."
 
 
 def _in_order(entries: Sequence[inventory.Entry]) -> Iterator[tuple[inventory.Entry, inventory.Finding]]:
@@ -99,8 +114,7 @@ def _in_order(entries: Sequence[inventory.Entry]) -> Iterator[tuple[inventory.En
 
 
 def _heading(kind: str, style: str, entry: inventory.Entry, width: int) -> Text:
-    line = Text(f"{kind:<13}", style=style)
-    line.append(f" {one_line(entry.token_prefix)}  {one_line(entry.description)}", style="default not bold")
+    line = Text.assemble((f"{kind:<13}", style), f" {one_line(entry.token_prefix)}  {one_line(entry.description)}")
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -108,7 +122,7 @@ def _heading(kind: str, style: str, entry: inventory.Entry, width: int) -> Text:
 def _wrapped(text: str, width: int) -> Iterator[str]:
     """The text in indented lines that fit, where a command in backticks stays whole, to be copied."""
     line = ""
-    for word in re.findall(r"\S*`[^`]*`\S*|\S+", one_line(text)):
+    for word in re.findall(r"[^\s`]*`[^`]*`[^\s`]*|\S+", one_line(text)):
         if line and _INDENT + cell_len(line) + 1 + cell_len(word) > width:
             yield " " * _INDENT + line
             line = ""
