@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pulumi_avn_token import lifecycle, listing, marks
 from pulumi_avn_token.durations import roughly
@@ -84,9 +84,7 @@ def told(entry: Entry) -> dict[str, Any]:
         "token_prefix": entry.token_prefix,
         "description": entry.description,
         "status": entry.status,
-        **{
-            name: getattr(token, name, None) for name in ("expiry_time", "last_used_time", "last_ip", "last_user_agent")
-        },
+        **{name: getattr(entry.token, name, None) for name in shown},
         "held_by": [{"stack": holding.stack, "urn": holding.urn, "role": holding.role} for holding in entry.holdings],
         "findings": [{**asdict(finding), "is_failure": finding.is_failure} for finding in entry.findings],
     }
