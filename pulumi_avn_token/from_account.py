@@ -33,16 +33,14 @@ def write(tokens: Iterable[TokenInfo]) -> Written:
     """
     entries: list[str] = []
     left_out: list[tuple[TokenInfo, str]] = []
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     for token in tokens:
         arguments = _arguments(token)
         faults = [*_faults(arguments), *_doubts(token)]
         if faults:
             left_out.append((token, faults[0]))
             continue
-        name = _free(_slug(token), taken)
-        taken.add(name)
-        entries.append(_entry(name, token, arguments))
+        entries.append(_entry(_free(_slug(token), taken), token, arguments))
     header = f"{schema.COMMENT}\n# (that file is what `pulumi-avn-token manifest schema` prints)\n"
     body = "tokens:\n" + "".join(entries) if entries else "tokens: {}\n"
     return Written(header + body, left_out)
@@ -114,10 +112,11 @@ def _slug(token: TokenInfo) -> str:
     return slug if is_plain else f"token-{slug}".rstrip("-")
 
 
-def _free(name: str, taken: Iterable[str]) -> str:
-    taken, number = set(taken), 1
+def _free(name: str, taken: dict[str, int]) -> str:
+    """The name, or with a number the first that nobody has; `taken` counts how often each was asked for."""
     free = name
     while free in taken:
-        number += 1
-        free = f"{name}-{number}"
+        taken[name] += 1
+        free = f"{name}-{taken[name]}"
+    taken[free] = 1
     return free

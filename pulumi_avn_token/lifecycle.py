@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pulumi_avn_token.model import PREFIX_LENGTH, TokenInfo, TokenSpec, parse_time
+from pulumi_avn_token.model import PREFIX_LENGTH, TokenInfo, TokenSpec, User, parse_time
 from pulumi_avn_token.terminal import inert
 
 SHOWN_BY_THE_ACCOUNT = (
@@ -37,8 +37,14 @@ DECLARED = "__declared"
 RECORDED_ARGUMENTS = ("early_rotation_window_seconds", "rotation_triggers", "adopt_prefix")
 """The arguments that only the state knows."""
 
+REASON = "rotation_reason"
+"""An output that every series has, and no `AccessToken`: by it their states are told from each other."""
+
 GONE = "__gone"
 """The output that records why a token is missing from the account, where its resource outlives it."""
+
+OWNER = "__owner"
+"""The output that records the Aiven user whom the token was made as."""
 
 Gone = Literal["expired", "revoked"]
 
@@ -96,7 +102,7 @@ def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> D
     due = find_due(olds, news, now)
     if changed or due:
         return Replace(changed or ("expiry_time",), due.why if due else None)
-    if known_secret(olds, news) != olds.get("full_token"):
+    if REASON in olds or known_secret(olds, news) != olds.get("full_token"):
         return Update()
     if any(olds.get(name) != news.get(name) for name in ("description", *RECORDED_ARGUMENTS)):
         return Update()
@@ -237,6 +243,12 @@ def find_end(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) ->
     if window != olds.get("early_rotation_window_seconds"):
         return f"expires at {olds['expiry_time']}: the changed window counts from the next `pulumi up` on, so run it"
     return None
+
+
+def owner(outs: Mapping[str, Any]) -> User | None:
+    """The user whom the token was made as, as far as it is recorded."""
+    recorded = outs.get(OWNER)
+    return User(user=recorded["user"], user_id=recorded.get("user_id")) if recorded else None
 
 
 def is_stale(olds: Mapping[str, Any]) -> bool:

@@ -8,9 +8,27 @@ the same description that somebody else made: by its description until then, by 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import re
 from collections.abc import Container, Iterable
 
 from pulumi_avn_token.model import MAX_DESCRIPTION_LENGTH, TokenInfo
+
+BEGINNING_OF_A_MARK = "series-"
+
+_MARK = rf"({BEGINNING_OF_A_MARK}[0-9a-f]{{16}})"
+_MARKED = re.compile(rf"\[pulumi-avn-token {_MARK}\] ")
+_USED = re.compile(rf"pulumi-avn-token/\S+ \({_MARK}\)")
+
+
+def mark_of(id_: str) -> str:
+    """The mark of a series with this id: the id itself, unless that is the prefix of a token that the series took over.
+
+    Then the mark is derived from it, so that whoever knows the id finds what is marked, whatever was recorded.
+    """
+    if id_.startswith(BEGINNING_OF_A_MARK):
+        return id_
+    return f"{BEGINNING_OF_A_MARK}{hashlib.sha256(id_.encode()).hexdigest()[:16]}"
 
 
 def marked(description: str, mark: str) -> str:
@@ -53,3 +71,14 @@ def _is_used_by_its_maker(token: TokenInfo, mark: str) -> bool:
 
 def _comment(mark: str) -> str:
     return f"({mark})"
+
+
+def find_mark(token: TokenInfo) -> str | None:
+    """The mark that a token carries: it was made for a series, and nobody but that has used it. None: it has none."""
+    match = _MARKED.match(token.description) or _USED.search(token.last_user_agent or "")
+    return match[1] if match else None
+
+
+def is_half_made(token: TokenInfo) -> bool:
+    """Whether a token still has the description under which it was made: nobody got it yet."""
+    return _MARKED.match(token.description) is not None

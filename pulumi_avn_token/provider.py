@@ -24,7 +24,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import contains_unknowns
 
-from pulumi_avn_token import adoption, lifecycle, rotation
+from pulumi_avn_token import adoption, lifecycle, marks, rotation
 from pulumi_avn_token.arguments import Fault, find_faults, find_faults_of_series
 from pulumi_avn_token.errors import AdoptionError, ApiError, AvnTokenError, CredentialError, TokenNotFoundError
 from pulumi_avn_token.model import TokenInfo, User, shown
@@ -106,6 +106,12 @@ class _Provider(ResourceProvider):
         urn = bag.get(URN)
         self.operation.say(severity, message, urn if isinstance(urn, str) else "")
 
+    def _series(self, id_: str, owner: User | None, bag: Mapping[str, Any]) -> Series:
+        from pulumi_avn_token.series import Series  # noqa: PLC0415 - a program that only declares does without it
+
+        warn = partial(self._say, "warning", bag=bag)
+        return Series(marks.mark_of(id_), self.operation.account(), owner, now=self.operation.now, warn=warn)
+
     def _warn_of_long_window(self, outs: Mapping[str, Any]) -> None:
         if lifecycle.is_window_too_long(outs):
             window = f"early_rotation_window_seconds={outs['early_rotation_window_seconds']:.0f}"
@@ -116,21 +122,28 @@ class _Provider(ResourceProvider):
 
 
 class AccessTokenProvider(_Provider):
-    """Maps create, read, update and delete of an `AccessToken` onto the token API."""
+    """Maps create, read, update and delete of an `AccessToken` onto the token API.
+
+    Its id is its token's prefix, but for one that was a series: it keeps the id, which no update can change.
+    """
 
     @_told_briefly
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Compare the recorded with the declared and with the clock, offline unless a due expiry may have moved."""
-        decision, olds = self._decided(_id, _olds, _news)
+        was_series, prefix = lifecycle.REASON in _olds, _token_prefix(_id, _olds)
+        olds = self._seen_of_series(_id, _olds, _news) if was_series else _olds
+        decision, olds = self._decided(prefix, olds, _news)
         if isinstance(decision, lifecycle.Replace):
             if decision.reason:
-                self._say("info", f"token {shown(_id)} is due to be replaced by a new one: {decision.reason}", _news)
+                self._say("info", f"token {shown(prefix)} is due to be replaced by a new one: {decision.reason}", _news)
             if _news.get("adopt_prefix") is not None and not lifecycle.adopts_another(_olds, _news):
                 self.operation.adoptions.rotate(_news["adopt_prefix"])
             return DiffResult(changes=True, replaces=list(decision.properties))
-        self._go_on_holding(_id, _news)
+        self._go_on_holding(prefix, _news)
+        if was_series:
+            self._say("info", f"token {shown(prefix)} stays, and is no series any longer: none is made", _news)
         if end := lifecycle.find_end(olds, _news, self.operation.now()):
-            self._say("warning", f"token {shown(_id)} {end}", _news)
+            self._say("warning", f"token {shown(prefix)} {end}", _news)
         return DiffResult(changes=isinstance(decision, lifecycle.Update))
 
     @_told_briefly
@@ -162,7 +175,7 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Read a token from the list that the whole operation shares; the secret is carried forward."""
-        token = self.operation.account().find(id_, _owner(props))
+        token = self.operation.account().find(_token_prefix(id_, props), _owner(props))
         if token is None:
             return self._missing(id_, props)
         outs = {name: value for name, value in props.items() if name != lifecycle.GONE}
@@ -174,18 +187,21 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Set the description where it differs; all else that is updated in place only the state knows."""
-        outs = {**_olds, **_recorded(_news), URN: _news.get(URN), "full_token": lifecycle.known_secret(_olds, _news)}
+        outs = {**rotation.without_series(_olds), **_recorded(_news), URN: _news.get(URN)}
+        outs["full_token"] = lifecycle.known_secret(_olds, _news)
         if _news["description"] != _olds.get("description"):
-            token = self.operation.account().update(_id, _news["description"], _owner(_olds))
+            prefix = _token_prefix(_id, _olds)
+            token = self.operation.account().update(prefix, _news["description"], _owner(_olds))
             outs |= lifecycle.shown(token, _news["description"])
         return UpdateResult(outs)
 
     @_told_briefly
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke the token; one already gone is a success, and the one in use is an error."""
-        if self._is_held(_id, _props):
+        prefix = _token_prefix(_id, _props)
+        if self._is_held(prefix, _props):
             return
-        self.operation.account().revoke(_id, _owner(_props))
+        self.operation.account().revoke(prefix, _owner(_props))
         if _props.get("adopt_prefix") is not None:
             self.operation.adoptions.revoked(_props["adopt_prefix"])
 
@@ -217,23 +233,33 @@ class AccessTokenProvider(_Provider):
     def _meant(self, given: str) -> TokenInfo:
         return adoption.find_meant(given, self.operation.account().tokens())
 
+    def _seen_of_series(self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A series that is to be a token alone, as the account shows it. AvnTokenError: it has other tokens yet.
+
+        The account is asked even for what the state does not show: who but the series would ever find its strays?
+        """
+        seen = self._series(id_, _owner(olds), news).observe(olds)
+        if hindrance := rotation.find_hindrance(seen, self.operation.now()):
+            raise AvnTokenError(hindrance)
+        return seen
+
     def _decided(
-        self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
+        self, token_prefix: str, olds: Mapping[str, Any], news: Mapping[str, Any]
     ) -> tuple[lifecycle.Decision, Mapping[str, Any]]:
         """The decision, and the outputs that it is about: the account's, where theirs are due and may be stale."""
         now = self.operation.now()
         decision = lifecycle.decide(olds, news, now)
         is_due = isinstance(decision, lifecycle.Replace) and decision.reason is not None
         if lifecycle.is_stale(olds) and (is_due or lifecycle.find_end(olds, news, now)):
-            olds = self._asked_anew(id_, olds)
+            olds = self._asked_anew(token_prefix, olds)
             decision = lifecycle.decide(olds, news, self.operation.now())
         if isinstance(decision, lifecycle.Replace):
-            self.operation.account().confirm(id_, _owner(olds))
+            self.operation.account().confirm(token_prefix, _owner(olds))
             decision = lifecycle.decide(olds, news, self.operation.now())  # by the service's clock, known now
         return decision, olds
 
-    def _asked_anew(self, id_: str, olds: Mapping[str, Any]) -> dict[str, Any]:
-        token = self.operation.account().find(id_, _owner(olds))
+    def _asked_anew(self, token_prefix: str, olds: Mapping[str, Any]) -> dict[str, Any]:
+        token = self.operation.account().find(token_prefix, _owner(olds))
         if token is None:
             return {**olds, lifecycle.GONE: lifecycle.why_missing(olds, self.operation.now())}
         return {**olds, **lifecycle.shown(token, olds.get("description"))}
@@ -245,12 +271,18 @@ class AccessTokenProvider(_Provider):
                 " prefix, or belongs to another account; see `avn user access-token list`"
             )
         gone = lifecycle.why_missing(props, self.operation.now())
-        self._say("warning", f"token {shown(id_)} {lifecycle.HOW[gone]}; the next `pulumi up` makes a new one", props)
+        token = shown(_token_prefix(id_, props))
+        self._say("warning", f"token {token} {lifecycle.HOW[gone]}; the next `pulumi up` makes a new one", props)
         if props.get("adopt_prefix") is None:
             return ReadResult("", {})
         # It is kept: without a memory of the adoption it would be attempted again.
         outs = {**props, lifecycle.GONE: gone}
         return ReadResult(id_, outs, _inputs(outs, lifecycle.RECORDED_ARGUMENTS))
+
+
+def _token_prefix(id_: str, outs: Mapping[str, Any]) -> str:
+    """The prefix of an `AccessToken`'s token; of one that is only read, the id says it first."""
+    return outs.get("token_prefix") or id_
 
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,7 +296,10 @@ def _inputs(outs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 
 class RotatingAccessTokenProvider(_Provider):
-    """Maps create, read, update and delete of a `RotatingAccessToken` onto a series of tokens; its id is their mark."""
+    """Maps create, read, update and delete of a `RotatingAccessToken` onto a series of tokens; its id tells their mark.
+
+    One that was an `AccessToken` keeps the prefix of its token as its id, which no update can change.
+    """
 
     @_told_briefly
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
@@ -283,11 +318,11 @@ class RotatingAccessTokenProvider(_Provider):
     @_told_briefly
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make the first token of a new series."""
-        owner, mark = self.operation.account().owner(), f"series-{secrets.token_hex(8)}"
-        outs = {**self._series(mark, owner, props).begin(props), **_identity(owner, props)}
+        owner, id_ = self.operation.account().owner(), f"{marks.BEGINNING_OF_A_MARK}{secrets.token_hex(8)}"
+        outs = {**self._series(id_, owner, props).begin(props), **_identity(owner, props)}
         self.operation.adoptions.hold(outs["token_prefix"])
         self._warn_of_windows(outs)
-        return CreateResult(mark, outs)
+        return CreateResult(id_, outs)
 
     @_told_briefly
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -368,12 +403,6 @@ class RotatingAccessTokenProvider(_Provider):
     def _tell(self, plan: rotation.Plan, seen: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         for severity, message in rotation.notices(plan, seen, news, self.operation.now()):
             self._say(severity, message, news)
-
-    def _series(self, mark: str, owner: User | None, bag: Mapping[str, Any]) -> Series:
-        from pulumi_avn_token.series import Series  # noqa: PLC0415 - a program that only declares does without it
-
-        warn = partial(self._say, "warning", bag=bag)
-        return Series(mark, self.operation.account(), owner, now=self.operation.now, warn=warn)
 
 
 def _identity(owner: User, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pulumi
 from pulumi import Input, Output, ResourceOptions, dynamic
@@ -19,12 +20,18 @@ from pulumi_avn_token.rotation import PREVIOUS_OUTPUTS
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_Place = tuple[str, str, pulumi.Resource | None]
+"""The kind, the name and the parent of a resource."""
+
+_DECLARED: WeakKeyDictionary[pulumi.Resource, set[_Place]] = WeakKeyDictionary()
+
 
 class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
     """A personal access token of the Aiven user whose credential runs the stack.
 
-    Its `id` is the token's prefix. `full_token`, the secret, is a secret in the state and in every output made of it;
-    it is unset for an adopted token whose secret was not given. Times are ISO 8601 strings.
+    Its `id` is the token's prefix, or that of the series which it was. `full_token`, the secret, is a secret in the
+    state and in every output made of it; it is unset for an adopted token whose secret was not given. Times are
+    ISO 8601 strings.
     """
 
     token_prefix: Output[str]
@@ -81,7 +88,7 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
                 "adopt_prefix": _hidden_if_full(adopt_prefix),
                 "full_token": None if full_token is None else Output.secret(full_token),
             },
-            opts,
+            _succeeding("RotatingAccessToken", resource_name, opts),
         )
 
     @classmethod
@@ -101,8 +108,9 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
 class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessToken"):
     """A series of personal access tokens, two of them valid while consumers change over from one to the next.
 
-    Its `id` is the series', and stays. The outputs are the current token's, as those of an `AccessToken`; beside them
-    those of the previous token, unset where there is none. Times are ISO 8601 strings.
+    Its `id` is the series', and stays; that of one which was an `AccessToken` is its first token's prefix. The outputs
+    are the current token's, as those of an `AccessToken`; beside them those of the previous token, unset where there is
+    none. Times are ISO 8601 strings.
     """
 
     token_prefix: Output[str]
@@ -183,7 +191,8 @@ class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessTo
         outputs = (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS, *PREVIOUS_OUTPUTS, "rotates_at", "rotation_reason")
         bag = _bag("RotatingAccessToken", resource_name, outputs, inputs, opts)
         secrets = (*SECRET_OUTPUTS, "previous_full_token")
-        super().__init__(RotatingAccessTokenProvider(), resource_name, bag, _hiding(secrets, opts))
+        opts = _hiding(secrets, _succeeding("AccessToken", resource_name, opts))
+        super().__init__(RotatingAccessTokenProvider(), resource_name, bag, opts)
 
 
 def access_tokens_from_manifest(
@@ -214,9 +223,32 @@ def _bag(
 ) -> dict[str, Any]:
     """All inputs and outputs of a resource, with the URN that it is going to have among the inputs."""
     parent = opts.parent if opts else None
+    _declared().add((kind, resource_name, parent))
     # As a future, since the URN as an output would make the resource depend on its own parent.
-    urn = pulumi.create_urn(resource_name, f"pulumi-python:dynamic/avn:{kind}", parent).future()
+    urn = pulumi.create_urn(resource_name, _type(kind), parent).future()
     return {**dict.fromkeys(outputs), **inputs, URN: urn}
+
+
+def _type(kind: str) -> str:
+    return f"pulumi-python:dynamic/avn:{kind}"
+
+
+def _declared() -> set[_Place]:
+    """What this program has declared so far: one process may run several, each with a stack's resource of its own."""
+    root = pulumi.runtime.get_root_resource()
+    return set() if root is None else _DECLARED.setdefault(root, set())
+
+
+def _succeeding(kind: str, resource_name: str, opts: ResourceOptions | None) -> ResourceOptions:
+    """The options by which a resource of another kind in the same place is updated in place to be this one."""
+    place, declared = (kind, resource_name, opts.parent if opts else None), _declared()
+
+    async def predecessor() -> pulumi.Alias:
+        # Asked once the program has declared all it does. One that is still there itself is no predecessor: the engine
+        # would give its token to this one, and then refuse the other.
+        return pulumi.Alias() if place in declared else pulumi.Alias(type_=_type(kind))
+
+    return ResourceOptions.merge(opts, ResourceOptions(aliases=[Output.from_input(predecessor())]))
 
 
 def _hiding(secrets: Iterable[str], opts: ResourceOptions | None) -> ResourceOptions:

@@ -73,6 +73,18 @@ class Previous:
 
 PREVIOUS_OUTPUTS = tuple(f"{_PREVIOUS}{name}" for name in Previous.__dataclass_fields__)
 
+OUTPUTS_OF_A_SERIES = (
+    *PREVIOUS_OUTPUTS,
+    "overlap_seconds",
+    "retire_previous",
+    "revocation_triggers",
+    "rotates_at",
+    lifecycle.REASON,
+    STRAYS,
+    ENDED,
+)
+"""The outputs that an `AccessToken` does not have."""
+
 _SHOWN_OF_PREVIOUS = tuple(
     f"{_PREVIOUS}{name}" for name in ("expiry_time", "last_used_time", "last_ip", "last_user_agent")
 )
@@ -122,7 +134,8 @@ class Plan:
 def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> Plan:
     """Decide about a series; `olds` are its outputs as recorded or as `observed`, `news` its checked inputs.
 
-    An input that is not known yet counts as changed.
+    An input that is not known yet counts as changed. `olds` may be those of an `AccessToken`: its token is then the
+    current one.
     """
     rotation = _rotation(olds, news, now)
     retirement, lingers = _retirement(olds, news, now, rotation)
@@ -132,7 +145,7 @@ def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> P
         lingers=lingers,
         describes=olds.get("description") != news.get("description"),
         clears=STRAYS in olds or ENDED in olds,
-        records=any(olds.get(name) != news.get(name) for name in RECORDED_ARGUMENTS),
+        records=is_taken_over(olds) or any(olds.get(name) != news.get(name) for name in RECORDED_ARGUMENTS),
     )
 
 
@@ -160,8 +173,8 @@ def observed(olds: Mapping[str, Any], tokens: Iterable[TokenInfo], mark: str, no
 
 def recorded(olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
     """The outputs once all that only the state knows is as declared, and marks are dealt with."""
-    outs = {name: value for name, value in olds.items() if name not in {STRAYS, ENDED}}
-    outs |= {name: news.get(name) for name in RECORDED_ARGUMENTS}
+    outs = {name: value for name, value in olds.items() if name not in {STRAYS, ENDED, "adopt_prefix"}}
+    outs = {lifecycle.REASON: "created", **outs, **{name: news.get(name) for name in RECORDED_ARGUMENTS}}
     if (previous := Previous.of(outs)) is not None:
         outs["previous_retires_at"] = written(previous.retires(news.get("overlap_seconds") or 0))
     return outs | {"rotates_at": rotates_at(outs)}
@@ -179,6 +192,33 @@ def superseded(olds: Mapping[str, Any], news: Mapping[str, Any], superseded_time
 def without_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
     """The outputs of a series without a previous token."""
     return {name: value for name, value in outs.items() if name not in PREVIOUS_OUTPUTS}
+
+
+def without_series(outs: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of a series as those of an `AccessToken`, which its current token is from then on."""
+    return {name: value for name, value in outs.items() if name not in OUTPUTS_OF_A_SERIES}
+
+
+def is_taken_over(outs: Mapping[str, Any]) -> bool:
+    """Whether outputs are an `AccessToken`'s, whose token is to be the current one of a series."""
+    return lifecycle.REASON not in outs
+
+
+def find_hindrance(outs: Mapping[str, Any], now: datetime) -> str | None:
+    """Why a series cannot become an `AccessToken`, which knows no token but the current one; None: it can."""
+    previous, strays = Previous.of(outs), ", ".join(map(shown, outs.get(STRAYS, ())))
+    if previous is None and not strays:
+        return None
+    keep = "the series cannot become an AccessToken yet, and nothing was changed: keep the RotatingAccessToken until"
+    if previous is None:
+        return f"{keep} `pulumi up --refresh` has revoked {strays}, which an `up` that was interrupted made"
+    token, over = shown(previous.token_prefix), parse_time(previous.retires_at)
+    since = f"{'ends' if now < over else 'ended'} at {_to_the_second(over)}"
+    used = f"; it was used since it was replaced: {_last_use(previous)}" if previous.was_used_since() else ""
+    return (
+        f"{keep} an `up` has retired token {token}, the one before the current one, whose overlap {since}{used}."
+        ' With retire_previous="after_overlap" the first `up` after its overlap does so in any case'
+    )
 
 
 def held(outs: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -212,6 +252,8 @@ def notices(plan: Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: d
     previous = Previous.of(olds)
     if plan.rotation is not None:
         yield from _of_rotation(plan.rotation, olds, news, now)
+    elif is_taken_over(olds):
+        yield "info", f"token {shown(olds['token_prefix'])} is taken over as the current one of a series: none is made"
     if previous is not None and (plan.retirement is not None or plan.lingers):
         yield _of_retirement(plan, previous, olds, now)
     if olds.get("revocation_triggers") is None and news.get("revocation_triggers") is not None:

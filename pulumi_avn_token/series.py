@@ -124,6 +124,6 @@ class Series:
         outs |= {
             "full_token": issued.full_token,
             lifecycle.DECLARED: lifecycle.declared(news),
-            "rotation_reason": reason,
+            lifecycle.REASON: reason,
         }
         return rotation.recorded(outs, news)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pulumi_avn_token.marks import find_strays, marked, user_agent, without_own_use
+from pulumi_avn_token.marks import (
+    find_mark,
+    find_strays,
+    is_half_made,
+    mark_of,
+    marked,
+    user_agent,
+    without_own_use,
+)
 from pulumi_avn_token.model import TokenInfo
 
 MARK = "series-0123456789abcdef"
@@ -32,6 +41,20 @@ def test_mark_has_its_form() -> None:
     """The two places of a mark, as they may be in accounts already: another form would not find what is there."""
     assert marked("CI deploys", MARK) == "[pulumi-avn-token series-0123456789abcdef] CI deploys"
     assert user_agent("pulumi-avn-token/1.0", MARK) == "pulumi-avn-token/1.0 (series-0123456789abcdef)"
+
+
+def test_mark_of_a_series_is_its_id_unless_that_is_a_prefix() -> None:
+    """The derived form, as it may be in accounts already: another one would not find what is there."""
+    assert mark_of(MARK) == MARK
+    assert mark_of("XCJ3+bgWywIh") == "series-0e45dfd9a3883ed3"
+
+
+@given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
+def test_mark_of_any_id_has_the_form_of_all_marks(id_: str, other: str) -> None:
+    """Whatever the account takes for a prefix, the mark fits into a description and a header, and is no other's."""
+    assert re.fullmatch("series-[0-9a-f]{16}", mark_of(id_)) or id_.startswith("series-")
+    assert (mark_of(id_) == mark_of(other)) == (id_ == other)
+    assert mark_of(mark_of(id_)) == mark_of(id_)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +115,68 @@ def test_use_that_only_gave_the_description_is_none() -> None:
     """A token whose one request was its own introduction counts as never used, and keeps all else."""
     rest: dict[str, Any] = {"create_time": "2026-11-01T12:00:00Z", "expiry_time": "2026-12-01T12:00:00Z"}
     assert without_own_use(token(**BY_ITSELF, **rest), MARK) == token(**rest)
+
+
+@pytest.mark.parametrize(
+    ("fields", "mark", "is_unfinished"),
+    [
+        ({"description": marked("CI deploys", MARK)}, MARK, True),
+        ({"description": marked("", MARK)}, MARK, True),
+        ({"description": marked("CI deploys", MARK), "last_user_agent": "curl/8"}, MARK, True),
+        ({"description": marked("CI deploys", MARK), **BY_ITSELF}, MARK, True),
+        (
+            {"description": marked("d", MARK), "last_user_agent": user_agent("pulumi-avn-token/1.0", OTHER_MARK)},
+            MARK,
+            True,
+        ),
+        (BY_ITSELF, MARK, False),
+        ({"last_user_agent": f"{BY_ITSELF['last_user_agent']} through-a-proxy/2"}, MARK, False),
+        ({"last_user_agent": f"proxy/2 {user_agent('pulumi-avn-token/0.1.0.dev3+g1', MARK)}"}, MARK, False),
+        ({}, None, False),
+        ({"description": ""}, None, False),
+        ({"description": MARK}, None, False),
+        ({"description": f"copied: {marked('CI deploys', MARK)}"}, None, False),
+        ({"description": marked("CI deploys", MARK).replace("] ", "]")}, None, False),
+        ({"description": marked("CI deploys", f"{MARK}0")}, None, False),
+        ({"description": marked("CI deploys", MARK.upper())}, None, False),
+        ({"last_user_agent": MARK}, None, False),
+        ({"last_user_agent": "pulumi-avn-token/1.0"}, None, False),
+        ({"last_user_agent": user_agent("pulumi-avn-token/1.0", f"{MARK}0")}, None, False),
+        ({"last_user_agent": user_agent("pulumi-avn-token/1.0", MARK[:-1])}, None, False),
+        ({"last_user_agent": f"curl/8 ({MARK})"}, None, False),
+    ],
+)
+def test_mark_of_a_token_is_found_without_its_series(
+    fields: dict[str, Any], mark: str | None, *, is_unfinished: bool
+) -> None:
+    """Who does not know the series finds its mark in the same two places, and which of them tells how far it came."""
+    assert find_mark(token(**fields)) == mark
+    assert is_half_made(token(**fields)) == is_unfinished
+
+
+@given(DESCRIPTIONS, MARKS, st.none() | st.text(max_size=60))
+@example("x" * 1000, MARK, None)
+@example(marked("d", OTHER_MARK), MARK, None)
+def test_every_mark_that_is_made_is_found(description: str, mark: str, agent: str | None) -> None:
+    """Under whatever description a token is made, and whoever used it then, it shows its own series' mark."""
+    made = token(description=marked(description, mark), last_user_agent=agent)
+    assert find_mark(made) == mark
+    assert is_half_made(made)
+    introduced = token(description="d", last_user_agent=user_agent("pulumi-avn-token/0.1.0", mark))
+    assert find_mark(introduced) == mark
+    assert not is_half_made(introduced)
+
+
+TEXTS_LIKE_MARKS = st.lists(
+    st.sampled_from(["[pulumi-avn-token ", MARK, "] ", "]", "(", ")", " ", "pulumi-avn-token/1", "x", "series-"]),
+    max_size=6,
+).map("".join)
+
+
+@given(TEXTS_LIKE_MARKS, st.none() | TEXTS_LIKE_MARKS)
+def test_mark_that_is_found_is_one_that_its_series_finds(description: str, agent: str | None) -> None:
+    """Nothing is taken for a series' own that the series itself would not revoke as such."""
+    found = token(description=description, last_user_agent=agent)
+    mark = find_mark(found)
+    assert mark is None or find_strays([found], mark, ()) == [found.token_prefix]
+    assert not is_half_made(found) or mark is not None
