@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from pulumi_avn_token import lifecycle, marks, rotation
 from pulumi_avn_token.errors import ExportError
-from pulumi_avn_token.model import PREFIX_LENGTH, User
+from pulumi_avn_token.model import PREFIX_LENGTH, User, parse_time
 from pulumi_avn_token.terminal import one_line
 
 TOKEN_TYPE = "pulumi-python:dynamic/avn:AccessToken"  # noqa: S105 - a type token
@@ -17,8 +18,6 @@ SERIES_TYPE = "pulumi-python:dynamic/avn:RotatingAccessToken"
 Role = Literal["current", "previous", "leaving", "stray", "read"]
 """The token of a resource; the one before it; one that the next `up` revokes, because its resource has gone or because
 it was never delivered; and one that is only read."""
-
-_SHOWN_OF_PREVIOUS = ("expiry_time", "last_used_time", "last_ip", "last_user_agent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class Holding:
     mark: str | None = None
     """What tells the tokens of its series."""
     outs: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """The token's recorded outputs that are in the open, and not too long for what they are."""
+    """Of the token's recorded outputs, those that an audit needs, where they are no secrets."""
 
     @property
     def name(self) -> str:
@@ -61,44 +60,77 @@ def find_holdings(export: Any) -> Iterator[Holding]:
         for resource in resources:
             if resource["type"] in (TOKEN_TYPE, SERIES_TYPE):
                 yield from _of_resource(resource)
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise ExportError("it is not what `pulumi stack export` writes: a resource in it cannot be read") from None
 
 
 def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
-    outs = _in_the_open(resource.get("outputs") or {})
-    current, previous = outs.get("token_prefix"), outs.get("previous_token_prefix")
-    is_series = resource["type"] == SERIES_TYPE
-    if current is None and not is_series:
-        current = resource["id"][:PREFIX_LENGTH]
+    outs = _read(resource.get("outputs") or {})
+    urn, id_ = _text(resource["urn"]), _text(resource["id"])
+    is_series = lifecycle.REASON in outs or resource["type"] == SERIES_TYPE
+    current = outs.get("token_prefix") or (None if is_series else id_[:PREFIX_LENGTH])
     role: Role = "read" if resource.get("external") else "leaving" if resource.get("delete") else "current"
+    stack, project = urn.removeprefix("urn:pulumi:").split("::")[:2]
 
     def holding(token_prefix: str, role: Role, outs: Mapping[str, Any]) -> Holding:
-        urn = resource["urn"]
-        stack, project = urn.removeprefix("urn:pulumi:").split("::")[:2]
         return Holding(
             token_prefix=token_prefix,
             role=role,
             stack=one_line(f"{project}/{stack}"),
             urn=urn,
             is_series=is_series,
-            mark=marks.mark_of(resource["id"]) if is_series else None,
+            mark=marks.mark_of(id_, outs.get(lifecycle.URN, urn)) if is_series else None,
             outs=outs,
         )
 
-    if isinstance(current, str):
+    if current is not None:
         yield holding(current, role, outs)
-    if isinstance(previous, str):
-        seen = {name: outs.get(f"previous_{name}") for name in _SHOWN_OF_PREVIOUS}
-        kept = {name: outs.get(name) for name in ("description", lifecycle.OWNER)}
-        yield holding(previous, "leaving" if role == "leaving" else "previous", {**kept, **seen})
-    for stray in outs.get(rotation.STRAYS) or ():
-        yield holding(stray, "stray", {lifecycle.OWNER: outs.get(lifecycle.OWNER)})
+    if (previous := outs.get("previous_token_prefix")) is not None:
+        yield holding(previous, "leaving" if role == "leaving" else "previous", _of_previous(outs))
+    for stray in map(_text, (resource.get("outputs") or {}).get(rotation.STRAYS) or ()):
+        yield holding(stray, "stray", {name: outs[name] for name in _OF_THE_RESOURCE if name in outs})
 
 
-def _in_the_open(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The outputs without those that hold a secret: these are wrapped, decrypted or not."""
-    return {name: value for name, value in outputs.items() if not (isinstance(value, dict) and _SECRET in value)}
+def _of_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of the previous token, named as those of the current one."""
+    own = {name.removeprefix("previous_"): value for name, value in outs.items() if name.startswith("previous_")}
+    return {**{name: outs[name] for name in ("description", *_OF_THE_RESOURCE) if name in outs}, **own}
 
 
-_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's key of a wrapped value
+_OF_THE_RESOURCE = (lifecycle.OWNER, lifecycle.URN)
+_TEXTS = (
+    "token_prefix",
+    "description",
+    "last_ip",
+    "last_user_agent",
+    "previous_token_prefix",
+    "previous_last_ip",
+    "previous_last_user_agent",
+    lifecycle.GONE,
+    lifecycle.REASON,
+    lifecycle.URN,
+)
+_TIMES = ("create_time", "expiry_time", "previous_expiry_time")
+_NUMBERS = ("max_age_seconds", "early_rotation_window_seconds")
+
+
+def _read(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs that are known by name and are what they should be: one that holds a secret is wrapped, and is not."""
+    read: dict[str, Any] = {name: outputs[name] for name in _TEXTS if isinstance(outputs.get(name), str)}
+    for name in _TIMES:
+        if isinstance(time := outputs.get(name), str):
+            parse_time(time)
+            read[name] = time
+    for name in _NUMBERS:
+        if isinstance(number := outputs.get(name), int | float):
+            timedelta(seconds=number)
+            read[name] = number
+    if (owner := outputs.get(lifecycle.OWNER)) is not None:
+        read[lifecycle.OWNER] = {"user": _text(owner["user"]), "user_id": owner.get("user_id")}
+    return read
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value

@@ -115,8 +115,9 @@ def users(holdings: Iterable[Holding]) -> list[str]:
 
 def is_ignored(entry: Entry, ignored: Iterable[str]) -> bool:
     """Whether a token is to be left out: by its prefix, or by its description, whole or as a shell pattern."""
+    described = entry.description.casefold()
     return any(
-        text == entry.token_prefix or fnmatch.fnmatchcase(entry.description.casefold(), text.casefold())
+        text == entry.token_prefix or text.casefold() == described or fnmatch.fnmatchcase(described, text.casefold())
         for text in ignored
     )
 

@@ -46,6 +46,9 @@ GONE = "__gone"
 OWNER = "__owner"
 """The output that records the Aiven user whom the token was made as."""
 
+URN = "__urn"
+"""The input, and the output, that tells the resource's URN: the engine does not, and messages are about a resource."""
+
 Gone = Literal["expired", "revoked"]
 
 HOW: Mapping[Gone, str] = {"expired": "has expired", "revoked": "was revoked outside of Pulumi"}

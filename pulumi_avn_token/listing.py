@@ -95,8 +95,8 @@ def since(time: str | None, now: datetime) -> timedelta | None:
 
 
 def _is_described(token: TokenInfo, wanted: str) -> bool:
-    pattern = wanted if any(special in wanted for special in "*?[") else f"*{wanted}*"
-    return fnmatch.fnmatchcase(token.description.casefold(), pattern.casefold())
+    description, wanted = token.description.casefold(), wanted.casefold()
+    return wanted in description or fnmatch.fnmatchcase(description, wanted)
 
 
 def _ends_before(token: TokenInfo, now: datetime, span: timedelta) -> bool:

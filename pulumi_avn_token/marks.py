@@ -21,14 +21,15 @@ _MARKED = re.compile(rf"\[pulumi-avn-token {_MARK}\] ")
 _USED = re.compile(rf"pulumi-avn-token/\S+ \({_MARK}\)")
 
 
-def mark_of(id_: str) -> str:
-    """The mark of a series with this id: the id itself, unless that is the prefix of a token that the series took over.
+def mark_of(id_: str, urn: str) -> str:
+    """The mark of a series with this id and URN: the id itself, unless that is the prefix of a token it has taken over.
 
-    Then the mark is derived from it, so that whoever knows the id finds what is marked, whatever was recorded.
+    Then the mark is derived from both, so that it is known whatever was recorded, and that two stacks which hold the
+    same token do not have one mark.
     """
     if id_.startswith(BEGINNING_OF_A_MARK):
         return id_
-    return f"{BEGINNING_OF_A_MARK}{hashlib.sha256(id_.encode()).hexdigest()[:16]}"
+    return f"{BEGINNING_OF_A_MARK}{hashlib.sha256(f'{id_} {urn}'.encode()).hexdigest()[:16]}"
 
 
 def marked(description: str, mark: str) -> str:
@@ -74,7 +75,7 @@ def _comment(mark: str) -> str:
 
 
 def find_mark(token: TokenInfo) -> str | None:
-    """The mark that a token carries: it was made for a series, and nobody but that has used it. None: it has none."""
+    """The mark that a token carries, in its description or as its last use; None: it has none."""
     match = _MARKED.match(token.description) or _USED.search(token.last_user_agent or "")
     return match[1] if match else None
 

@@ -35,14 +35,8 @@ if TYPE_CHECKING:
     from pulumi_avn_token.diagnostics import Severity
     from pulumi_avn_token.series import Series
 
-OWNER = "__owner"
-"""The output that records the Aiven user whom the token was made as."""
-
 SECRET_OUTPUTS = ("full_token", lifecycle.DECLARED)
 """The settings as declared are among them, since a program may have declared them by secret values."""
-
-URN = "__urn"
-"""The input, and the output, that tells the resource's URN: the engine does not, and messages are about a resource."""
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -103,14 +97,14 @@ class _Provider(ResourceProvider):
         return is_held
 
     def _say(self, severity: Severity, message: str, bag: Mapping[str, Any]) -> None:
-        urn = bag.get(URN)
+        urn = bag.get(lifecycle.URN)
         self.operation.say(severity, message, urn if isinstance(urn, str) else "")
 
     def _series(self, id_: str, owner: User | None, bag: Mapping[str, Any]) -> Series:
         from pulumi_avn_token.series import Series  # noqa: PLC0415 - a program that only declares does without it
 
-        warn = partial(self._say, "warning", bag=bag)
-        return Series(marks.mark_of(id_), self.operation.account(), owner, now=self.operation.now, warn=warn)
+        mark, warn = marks.mark_of(id_, bag.get(lifecycle.URN) or ""), partial(self._say, "warning", bag=bag)
+        return Series(mark, self.operation.account(), owner, now=self.operation.now, warn=warn)
 
     def _warn_of_long_window(self, outs: Mapping[str, Any]) -> None:
         if lifecycle.is_window_too_long(outs):
@@ -131,7 +125,7 @@ class AccessTokenProvider(_Provider):
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Compare the recorded with the declared and with the clock, offline unless a due expiry may have moved."""
         was_series, prefix = lifecycle.REASON in _olds, _token_prefix(_id, _olds)
-        olds = self._seen_of_series(_id, _olds, _news) if was_series else _olds
+        olds = self._seen_of_series(_id, _olds) if was_series else _olds
         decision, olds = self._decided(prefix, olds, _news)
         if isinstance(decision, lifecycle.Replace):
             if decision.reason:
@@ -175,7 +169,7 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Read a token from the list that the whole operation shares; the secret is carried forward."""
-        token = self.operation.account().find(_token_prefix(id_, props), _owner(props))
+        token = self.operation.account().find(_token_prefix(id_, props), lifecycle.owner(props))
         if token is None:
             return self._missing(id_, props)
         outs = {name: value for name, value in props.items() if name != lifecycle.GONE}
@@ -187,11 +181,11 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Set the description where it differs; all else that is updated in place only the state knows."""
-        outs = {**rotation.without_series(_olds), **_recorded(_news), URN: _news.get(URN)}
+        outs = {**rotation.without_series(_olds), **_recorded(_news), lifecycle.URN: _news.get(lifecycle.URN)}
         outs["full_token"] = lifecycle.known_secret(_olds, _news)
         if _news["description"] != _olds.get("description"):
             prefix = _token_prefix(_id, _olds)
-            token = self.operation.account().update(prefix, _news["description"], _owner(_olds))
+            token = self.operation.account().update(prefix, _news["description"], lifecycle.owner(_olds))
             outs |= lifecycle.shown(token, _news["description"])
         return UpdateResult(outs)
 
@@ -201,7 +195,7 @@ class AccessTokenProvider(_Provider):
         prefix = _token_prefix(_id, _props)
         if self._is_held(prefix, _props):
             return
-        self.operation.account().revoke(prefix, _owner(_props))
+        self.operation.account().revoke(prefix, lifecycle.owner(_props))
         if _props.get("adopt_prefix") is not None:
             self.operation.adoptions.revoked(_props["adopt_prefix"])
 
@@ -233,12 +227,12 @@ class AccessTokenProvider(_Provider):
     def _meant(self, given: str) -> TokenInfo:
         return adoption.find_meant(given, self.operation.account().tokens())
 
-    def _seen_of_series(self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _seen_of_series(self, id_: str, olds: Mapping[str, Any]) -> Mapping[str, Any]:
         """A series that is to be a token alone, as the account shows it. AvnTokenError: it has other tokens yet.
 
         The account is asked even for what the state does not show: who but the series would ever find its strays?
         """
-        seen = self._series(id_, _owner(olds), news).observe(olds)
+        seen = self._series(id_, lifecycle.owner(olds), olds).observe(olds)
         if hindrance := rotation.find_hindrance(seen, self.operation.now()):
             raise AvnTokenError(hindrance)
         return seen
@@ -254,12 +248,12 @@ class AccessTokenProvider(_Provider):
             olds = self._asked_anew(token_prefix, olds)
             decision = lifecycle.decide(olds, news, self.operation.now())
         if isinstance(decision, lifecycle.Replace):
-            self.operation.account().confirm(token_prefix, _owner(olds))
+            self.operation.account().confirm(token_prefix, lifecycle.owner(olds))
             decision = lifecycle.decide(olds, news, self.operation.now())  # by the service's clock, known now
         return decision, olds
 
     def _asked_anew(self, token_prefix: str, olds: Mapping[str, Any]) -> dict[str, Any]:
-        token = self.operation.account().find(token_prefix, _owner(olds))
+        token = self.operation.account().find(token_prefix, lifecycle.owner(olds))
         if token is None:
             return {**olds, lifecycle.GONE: lifecycle.why_missing(olds, self.operation.now())}
         return {**olds, **lifecycle.shown(token, olds.get("description"))}
@@ -291,7 +285,7 @@ def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _inputs(outs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The inputs that would give such outputs; what is gone is among them too, so that a refresh shows it."""
-    names = ("description", *names, lifecycle.GONE, URN)
+    names = ("description", *names, lifecycle.GONE, lifecycle.URN)
     return {**outs[lifecycle.DECLARED], **{name: outs[name] for name in names if name in outs}}
 
 
@@ -308,7 +302,7 @@ class RotatingAccessTokenProvider(_Provider):
         for prefix in filter(None, rotation.held(seen)):
             self._go_on_holding(prefix, _news)
         if plan.rotation is not None:
-            self.operation.account().confirm(seen["token_prefix"], _owner(_olds))
+            self.operation.account().confirm(seen["token_prefix"], lifecycle.owner(_olds))
         elif end := lifecycle.find_end(seen, _news, self.operation.now()):
             self._say("warning", f"token {shown(seen['token_prefix'])} {end}", _news)
         self._tell(plan, seen, _news)
@@ -332,7 +326,7 @@ class RotatingAccessTokenProvider(_Provider):
                 f"the series {id_} cannot be read by its id: the account knows tokens, and only a stack knows a series."
                 " Declare a new one, or read one token of it by `AccessToken.get`"
             )
-        outs = self._series(id_, _owner(props), props).observe(props)
+        outs = self._series(id_, lifecycle.owner(props), props).observe(props)
         for severity, message in rotation.losses(outs):
             self._say(severity, message, props)
         outs.pop(rotation.ENDED, None)
@@ -350,18 +344,20 @@ class RotatingAccessTokenProvider(_Provider):
         if plan != told:
             self._tell(plan, seen, _news)
         if plan.writes:
-            outs = self._series(_id, _owner(_olds), _news).advance(plan, seen, _news)
+            outs = self._series(_id, lifecycle.owner(_olds), _news).advance(plan, seen, _news)
         else:
             outs = rotation.recorded(seen, _news)
         self.operation.adoptions.hold(outs["token_prefix"])
         self._warn_of_windows(outs)
-        return UpdateResult({**outs, OWNER: _olds.get(OWNER), URN: _news.get(URN)})
+        return UpdateResult(
+            {**outs, lifecycle.OWNER: _olds.get(lifecycle.OWNER), lifecycle.URN: _news.get(lifecycle.URN)}
+        )
 
     @_told_briefly
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Revoke all tokens of the series that are valid, unless another resource has adopted one."""
         kept = [prefix for prefix in filter(None, rotation.held(_props)) if self._is_held(prefix, _props)]
-        self._series(_id, _owner(_props), _props).end(_props, kept)
+        self._series(_id, lifecycle.owner(_props), _props).end(_props, kept)
 
     def _faults(self, known: Mapping[str, Any], unknown: Collection[str]) -> list[Fault]:
         return find_faults_of_series(known, unknown)
@@ -392,7 +388,7 @@ class RotatingAccessTokenProvider(_Provider):
         self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
     ) -> tuple[rotation.Plan, dict[str, Any]]:
         """The plan for what the account shows, by the service's clock, and that."""
-        seen = self._series(id_, _owner(olds), news).observe(olds)
+        seen = self._series(id_, lifecycle.owner(olds), news).observe(olds)
         return rotation.decide(seen, news, self.operation.now()), seen
 
     def _warn_of_windows(self, outs: Mapping[str, Any]) -> None:
@@ -406,9 +402,7 @@ class RotatingAccessTokenProvider(_Provider):
 
 
 def _identity(owner: User, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {OWNER: {"user": owner.user, "user_id": owner.user_id}, URN: arguments.get(URN)}
-
-
-def _owner(outs: Mapping[str, Any]) -> User | None:
-    owner = outs.get(OWNER)
-    return User(user=owner["user"], user_id=owner.get("user_id")) if owner else None
+    return {
+        lifecycle.OWNER: {"user": owner.user, "user_id": owner.user_id},
+        lifecycle.URN: arguments.get(lifecycle.URN),
+    }

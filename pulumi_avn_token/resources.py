@@ -12,9 +12,9 @@ from pulumi import Input, Output, ResourceOptions, dynamic
 
 from pulumi_avn_token import manifest
 from pulumi_avn_token.errors import ManifestError
-from pulumi_avn_token.lifecycle import SHOWN_BY_THE_ACCOUNT
+from pulumi_avn_token.lifecycle import SHOWN_BY_THE_ACCOUNT, URN
 from pulumi_avn_token.model import PREFIX_LENGTH
-from pulumi_avn_token.provider import SECRET_OUTPUTS, URN, AccessTokenProvider, RotatingAccessTokenProvider
+from pulumi_avn_token.provider import SECRET_OUTPUTS, AccessTokenProvider, RotatingAccessTokenProvider
 from pulumi_avn_token.rotation import PREVIOUS_OUTPUTS
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def _duration(argument: str) -> dict[str, Any]:
     )
     return {
         "type": "string",
-        "pattern": f"^0*({'|'.join(choices)})$",
+        "pattern": f"^0*({'|'.join(choices)})$(?!\\n)",  # in Python, $ is before a line's end too
         "patternErrorMessage": f"a number and a unit, one of s m h d w, from {exactly(least)} to {exactly(most)}",
     }
 

@@ -26,6 +26,9 @@ def a_token(arguments: str = "", opts: str = "", name: str = "ci") -> str:
     )
 
 
+URN = "urn:pulumi:test::scratch::pulumi-python:dynamic/avn:RotatingAccessToken::ci"
+
+
 def a_series(arguments: str = "", opts: str = "", name: str = "ci") -> str:
     """Give a statement that declares a series with the settings of that token."""
     return (
@@ -82,7 +85,7 @@ def test_a_token_becomes_a_series_without_a_request_and_its_consumers_have_an_ov
     second = project.outputs("ci")
     assert second["previous_full_token"] == old["full_token"]
     assert observer.valid()[second["token_prefix"]]["description"] == "ci"
-    assert f"PUT {mark_of(prefix)}" in [_introduction(request) for request in emulator.requests]
+    assert f"PUT {mark_of(prefix, URN)}" in [_introduction(request) for request in emulator.requests]
     project.at(24.99).up("--expect-no-changes")
     assert prefix in observer.valid()
     project.at(25.02).up()
@@ -106,7 +109,7 @@ def test_a_change_that_asks_for_a_new_token_rotates_and_one_that_was_killed_is_m
         project.kill_up(lambda: bool(set(observer.valid()) - known))
         emulator.faults = []
         (stray,) = set(observer.valid()) - known
-        assert observer.valid()[stray]["description"] == f"[pulumi-avn-token {mark_of(first['token_prefix'])}] ci"
+        assert observer.valid()[stray]["description"] == f"[pulumi-avn-token {mark_of(first['token_prefix'], URN)}] ci"
         return stray
 
     project.program(a_series(f"max_age_seconds=40*86400, {released(2)}"))

@@ -14,6 +14,7 @@ import pytest
 
 import pulumi_avn_token as avn
 from pulumi_avn_token.emulator import Emulator
+from pulumi_avn_token.inventory import FAILURES, KINDS
 from tests.account import Observer
 from tests.engine.project import ROOT, Project, typed
 
@@ -45,15 +46,46 @@ def checkout(folder: Path) -> Path:
 
 
 def test_the_programs_of_the_readme_run(project: Project, observer: Observer) -> None:
-    """Each Python block is a program that `pulumi up` takes: it makes, rotates or adopts what it says."""
-    by_hand = observer.make("by hand")
-    for block in blocks("python"):
-        source = block.replace("XCJ3+bgWywIh", by_hand["token_prefix"])
-        (project.folder / "__main__.py").write_text(source, encoding="utf-8")
+    """Each Python block that declares tokens is a program that `pulumi up` takes: it makes what it says."""
+    *declaring, _ = blocks("python")
+    assert len(declaring) == 2
+    for block, description in zip(declaring, ("CI deploys", "Ingest workers"), strict=True):
+        (project.folder / "__main__.py").write_text(block, encoding="utf-8")
         project.up()
-    assert len(blocks("python")) == 3
-    assert list(observer.tokens()) == ["Python notebooks"]
-    assert project.state()["notebooks"]["id"] == by_hand["token_prefix"]
+        assert list(observer.tokens()) == [description]
+
+
+def test_coming_from_hand_made_tokens_runs_as_the_readme_says(
+    project: Project, observer: Observer, emulator: Emulator
+) -> None:
+    """The three steps, typed as they stand, leave ten tokens as they were and manage them all; so an audit says."""
+    for number in range(10):
+        observer.make(f"by hand: {number}")
+    before = observer.valid()
+    (project.folder / "__main__.py").write_text(blocks("python")[2], encoding="utf-8")
+    steps, at_a_glance = blocks("sh")[3:5]
+    printed = typed(f"export AIVEN_TOKEN=…\n{steps}{at_a_glance}", project.folder, project.folder, emulator)
+    assert observer.valid() == before
+    assert set(project.state()) == {f"by-hand-{number}" for number in range(10)}
+    assert ": 10 managed, 10 warnings." in printed
+
+
+def test_the_page_about_the_command_line_runs(project: Project, observer: Observer, emulator: Emulator) -> None:
+    """Its program prints the account's tokens, its commands audit a stack in every way, and its table is the code's."""
+    document = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    programs, commands = (re.findall(rf"```{kind}\n(.*?)```", document, re.DOTALL) for kind in ("python", "sh"))
+    made = observer.make("by hand")
+    project.tokens(ci='description="d"').up()
+    audits = commands[0].replace("organization/tokens/prod", "organization/scratch/test")
+    exports = "for file in prod.json staging.json; do pulumi stack export > $file; done\n"
+    adopted = audits.replace("pulumi-avn-token audit", "pulumi-avn-token audit --ignore 'by hand'")
+    told = typed(f"export AIVEN_TOKEN=…\n{exports}{adopted}", project.folder, project.folder, emulator)
+    assert told.count(": 1 managed, ") == 4
+    environ = {**os.environ, "AIVEN_TOKEN": emulator.token, "AIVEN_WEB_URL": emulator.url}
+    ran = subprocess.run([sys.executable, "-c", programs[0]], env=environ, check=True, capture_output=True, text=True)
+    assert f"{made['token_prefix']} by hand {made['expiry_time']}" in ran.stdout
+    table = re.findall(r"^\| `([a-z-]+)` \| (.*) \| ([01]) \|$", document, re.MULTILINE)
+    assert table == [(kind, what, "1" if kind in FAILURES else "0") for kind, what in KINDS.items()]
 
 
 def test_the_commands_of_the_readme_run(project: Project, observer: Observer, emulator: Emulator) -> None:

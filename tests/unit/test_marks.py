@@ -30,6 +30,7 @@ BY_ITSELF = {
     "last_used_time": "2026-11-01T12:00:00Z",
     "last_ip": "192.0.2.1",
 }
+URN = "urn"
 
 
 def token(prefix: str = "XCJ3+bgWywIh", description: str = "CI deploys", **fields: Any) -> TokenInfo:
@@ -45,16 +46,17 @@ def test_mark_has_its_form() -> None:
 
 def test_mark_of_a_series_is_its_id_unless_that_is_a_prefix() -> None:
     """The derived form, as it may be in accounts already: another one would not find what is there."""
-    assert mark_of(MARK) == MARK
-    assert mark_of("XCJ3+bgWywIh") == "series-0e45dfd9a3883ed3"
+    assert mark_of(MARK, URN) == MARK
+    assert mark_of("XCJ3+bgWywIh", URN) == "series-82ffeb6ea47a596d"
+    assert mark_of("XCJ3+bgWywIh", "urn of another stack") != mark_of("XCJ3+bgWywIh", URN)
 
 
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
 def test_mark_of_any_id_has_the_form_of_all_marks(id_: str, other: str) -> None:
     """Whatever the account takes for a prefix, the mark fits into a description and a header, and is no other's."""
-    assert re.fullmatch("series-[0-9a-f]{16}", mark_of(id_)) or id_.startswith("series-")
-    assert (mark_of(id_) == mark_of(other)) == (id_ == other)
-    assert mark_of(mark_of(id_)) == mark_of(id_)
+    assert re.fullmatch("series-[0-9a-f]{16}", mark_of(id_, URN)) or id_.startswith("series-")
+    assert (mark_of(id_, URN) == mark_of(other, URN)) == (id_ == other)
+    assert mark_of(mark_of(id_, URN), URN) == mark_of(id_, URN)
 
 
 @pytest.mark.parametrize(
