@@ -33,6 +33,14 @@ FRESH = timedelta(seconds=10)
 _MAYBE_PROCESSED = (AnswerLostError, ServerError, UnexpectedAnswerError)
 
 
+def not_found(token_prefix: str) -> TokenNotFoundError:
+    """The error of a token that somebody wants to read, and the account does not show."""
+    return TokenNotFoundError(
+        f"no valid token of this account has the prefix {shown(token_prefix)}: it has expired, was revoked, is no whole"
+        " prefix, or belongs to another account; see `pulumi-avn-token list`"
+    )
+
+
 class Account:
     """The account of one credential during one operation.
 

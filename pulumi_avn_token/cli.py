@@ -276,11 +276,14 @@ def from_account(
 
     client = _client()
     held = {holding.token_prefix for holding in _holdings(exports, stacks, all_stacks) if holding.is_managed}
-    listed = [token for token in client.list_tokens() if token.token_prefix not in held]
+    listed = client.list_tokens()
     tokens = select(listed, Selection(**chosen), "created", _now(client))
     if not tokens:
         _tell_of_none(listed)
-    written = write(tokens)
+    free = [token for token in tokens if token.token_prefix not in held]
+    if tokens and not free:
+        click.echo("These stacks hold all of them already.", err=True)
+    written = write(free, trusted=chosen["prefixes"])
     click.echo(written.text.encode(), nl=False)  # a manifest is UTF-8 whatever the terminal is
     for token, reason in written.left_out:
         click.echo(f"left out: {one_line(token.token_prefix)}: {reason}", err=True)
@@ -419,7 +422,7 @@ def _now(client: Client) -> datetime:
 
 def _tell_of_none(listed: Sequence[TokenInfo]) -> None:
     count = sum(token.created_manually is not False for token in listed)
-    click.echo(f"None of {count} tokens is meant." if count else "There are no tokens.", err=True)
+    click.echo(f"None of the {count} tokens fits." if count else "There are no tokens.", err=True)
 
 
 def _holdings(exports: Sequence[str], names: Sequence[str], all_stacks: bool) -> Iterator[Holding]:  # noqa: FBT001

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import yaml
@@ -26,17 +26,19 @@ class Written(NamedTuple):
     """Tokens that cannot be declared as they are, and why."""
 
 
-def write(tokens: Iterable[TokenInfo]) -> Written:
+def write(tokens: Iterable[TokenInfo], *, trusted: Collection[str] = ()) -> Written:
     """Write a manifest that adopts tokens: applied, it changes nothing in the account.
 
     Each has its settings beside its description, so that a new one in its place is made like it.
+
+    trusted: prefixes of tokens to adopt though a series has made them, and nobody has used them since.
     """
     entries: list[str] = []
     left_out: list[tuple[TokenInfo, str]] = []
     taken: dict[str, int] = {}
     for token in tokens:
         arguments = _arguments(token)
-        faults = [*_faults(arguments), *_doubts(token)]
+        faults = [*_faults(arguments), *_doubts(token, is_trusted=token.token_prefix in trusted)]
         if faults:
             left_out.append((token, faults[0]))
             continue
@@ -66,9 +68,11 @@ def _faults(arguments: dict[str, Any]) -> list[str]:
     return faults
 
 
-def _doubts(token: TokenInfo) -> Iterator[str]:
-    if marks.find_mark(token) is not None:
-        yield "a series of another stack made it, or an `up` that was interrupted: see `pulumi-avn-token audit`"
+def _doubts(token: TokenInfo, *, is_trusted: bool) -> Iterator[str]:
+    if marks.is_half_made(token):
+        yield "an `up` that was interrupted made it, and nobody got its secret: see `pulumi-avn-token audit`"
+    elif marks.find_mark(token) is not None and not is_trusted:
+        yield "a series made it, which would revoke it: if that series is gone, name it by --prefix"
 
 
 def _entry(name: str, token: TokenInfo, arguments: dict[str, Any]) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from pulumi.runtime.config import get_config
 
+from pulumi_avn_token.account import not_found
 from pulumi_avn_token.client import Client
 from pulumi_avn_token.credentials import find_credential
-from pulumi_avn_token.errors import TokenNotFoundError
-from pulumi_avn_token.model import TokenInfo, shown
+
+if TYPE_CHECKING:
+    from pulumi_avn_token.model import TokenInfo
 
 
 def get_access_tokens(*, sessions: bool = False) -> list[TokenInfo]:
@@ -30,10 +33,7 @@ def get_access_token(token_prefix: str) -> TokenInfo:
     for token in _listed():
         if token_prefix == token.token_prefix or token_prefix.startswith(token.token_prefix):
             return token
-    raise TokenNotFoundError(
-        f"no valid token of this account has the prefix {shown(token_prefix)}: it has expired, was revoked, is no whole"
-        " prefix, or belongs to another account; see `pulumi-avn-token list`"
-    )
+    raise not_found(token_prefix)
 
 
 def _listed() -> list[TokenInfo]:

@@ -115,7 +115,7 @@ _NUMBERS = ("max_age_seconds", "early_rotation_window_seconds")
 
 
 def _read(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The outputs that are known by name and are what they should be: one that holds a secret is wrapped, and is not."""
+    """The outputs that are known by name and are what they should be: one with a secret is wrapped, and is not."""
     read: dict[str, Any] = {name: outputs[name] for name in _TEXTS if isinstance(outputs.get(name), str)}
     for name in _TIMES:
         if isinstance(time := outputs.get(name), str):

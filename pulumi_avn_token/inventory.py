@@ -196,17 +196,15 @@ def _standing(token: TokenInfo, held: Sequence[Holding], known: _Known, now: dat
 def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: datetime) -> Finding | None:
     """Whether a token that no stack holds was left behind by one, certainly or perhaps."""
     revoke, mark = _revoke(token), marks.find_mark(token)
+    unless = "unless an `up` is running right now"
     maker = stray or known.series.get(mark or "")
     if maker is not None:
         what = f"{_words(maker)} made it in an `up` that was interrupted, and nobody got its secret"
-        return Finding(
-            kind="undelivered",
-            what=what,
-            advice=f"run `pulumi up --refresh` of {maker.stack}, which revokes it; or {revoke}",
-        )
+        advice = f"run `pulumi up --refresh` of {maker.stack}, which revokes it; or, {unless}, {revoke}"
+        return Finding(kind="undelivered", what=what, advice=advice)
     if marks.is_half_made(token):
         what = "an `up` that was interrupted made it, and nobody got its secret"
-        return Finding(kind="undelivered", what=what, advice=f"unless an `up` is running right now, {revoke}")
+        return Finding(kind="undelivered", what=what, advice=f"{unless}, {revoke}")
     if mark is not None:
         what = "a series that these stacks do not hold made it, and nobody has used it since"
         return Finding(kind="orphan", what=what, advice=f"if no other stack holds it, {revoke}")

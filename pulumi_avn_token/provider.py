@@ -260,10 +260,7 @@ class AccessTokenProvider(_Provider):
 
     def _missing(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if lifecycle.DECLARED not in props:
-            raise TokenNotFoundError(
-                f"no valid token of this account has the prefix {shown(id_)}: it has expired, was revoked, is no whole"
-                " prefix, or belongs to another account; see `avn user access-token list`"
-            )
+            return self._missing_to_a_reader(id_, props)
         gone = lifecycle.why_missing(props, self.operation.now())
         token = shown(_token_prefix(id_, props))
         self._say("warning", f"token {token} {lifecycle.HOW[gone]}; the next `pulumi up` makes a new one", props)
@@ -272,6 +269,16 @@ class AccessTokenProvider(_Provider):
         # It is kept: without a memory of the adoption it would be attempted again.
         outs = {**props, lifecycle.GONE: gone}
         return ReadResult(id_, outs, _inputs(outs, lifecycle.RECORDED_ARGUMENTS))
+
+    def _missing_to_a_reader(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        if "token_prefix" not in props:
+            from pulumi_avn_token.account import not_found  # noqa: PLC0415 - a program that only declares does without
+
+            raise not_found(id_)
+        # A refresh: it forgets the token, or no later run with a refresh would come to the program, changed or not.
+        what = f"token {shown(id_)}, which is only read, is gone: take its AccessToken.get out, or read another one"
+        self._say("warning", what, props)
+        return ReadResult("", {})
 
 
 def _token_prefix(id_: str, outs: Mapping[str, Any]) -> str:

@@ -142,6 +142,23 @@ class Project:
         assert fails is None or (ran.returncode != 0) == fails, ran.stdout
         return Ran(ran.stdout, ran.returncode)
 
+    def shell(self, commands: str, *, status: int = 0, folder: Path | None = None) -> Ran:
+        """Run what a user types, in the project or another folder; it must end with this status."""
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=folder or self.folder,
+            env=self._environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+        )
+        self.printed.append(ran.stdout)
+        assert ran.returncode == status, ran.stdout
+        return Ran(ran.stdout, ran.returncode)
+
     def up(self, *arguments: str, fails: bool = False) -> Ran:
         """Run `pulumi up` without its preview."""
         return self.pulumi("up", "--yes", "--skip-preview", *arguments, fails=fails)
