@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
@@ -64,15 +66,34 @@ class _Program(click.Group):
             return run()
         try:
             status = run()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except click.ClickException as error:
-            context = getattr(error, "ctx", None)
-            command = context.command_path if context else "pulumi-avn-token"
-            status = _tell(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+            status = _tell_mistake(error)
         except AvnTokenError as error:
             status = _tell(str(error))
+        except OSError as error:  # of standard output: all others are told as errors of this package
+            _forget_output()
+            status = FAILED if error.errno == errno.EPIPE else _tell(f"cannot print: {error.strerror}")
         except click.Abort:
             status = INTERRUPTED
         sys.exit(status)
+
+
+def _tell_mistake(error: click.ClickException) -> int:
+    """Tell what is wrong with the line that was typed; a bare name is answered by its help."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:  # of click 8.2
+        click.echo(context.get_help(), err=True)
+        return FAILED
+    command = context.command_path if context else "pulumi-avn-token"
+    return _tell(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+
+
+def _forget_output() -> None:
+    """Let nothing be written at the end of the process, which would fail again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(message: str) -> int:
@@ -252,7 +273,13 @@ def audit(  # noqa: PLR0913 - one an option
 
 @main.group(short_help="Manifests (tokens.yaml): write one, check one, describe them.")
 def manifest() -> None:
-    """Work with manifests, the files that declare many tokens."""
+    """Work with manifests, the files that declare many tokens.
+
+    \b
+    Examples:
+      pulumi-avn-token manifest from-account > tokens.yaml
+      pulumi-avn-token manifest validate tokens.yaml
+    """  # noqa: D301
 
 
 @manifest.command("from-account", short_help="Write a manifest that takes over what is there.")
@@ -309,8 +336,11 @@ def validate(context: click.Context, *, files: Sequence[str], as_json: bool) -> 
             count = len(load(file))
         except ManifestError as error:  # noqa: PERF203 - all are told
             for fault in error.faults:
-                line, column, what = fault.removeprefix(f"{file}:").split(":", 2)
-                faults.append({"file": file, "line": int(line), "column": int(column), "fault": what.strip()})
+                place = re.match(r"([0-9]+):([0-9]+): (.*)", fault.removeprefix(f"{file}:"))
+                if place is None:  # it cannot be read
+                    raise
+                line, column, what = place.groups()
+                faults.append({"file": file, "line": int(line), "column": int(column), "fault": what})
                 if not as_json:
                     click.echo(fault)
         else:
@@ -344,7 +374,7 @@ def completion(shell: str) -> None:
     \b
     Examples:
       source <(pulumi-avn-token completion bash)
-      pulumi-avn-token completion fish > ~/.config/fish/completions/pulumi-avn-token.fish
+      pulumi-avn-token completion fish | source
     """  # noqa: D301
     script = get_completion_class(shell)
     if script is not None:
@@ -422,7 +452,10 @@ def _now(client: Client) -> datetime:
 
 def _tell_of_none(listed: Sequence[TokenInfo]) -> None:
     count = sum(token.created_manually is not False for token in listed)
-    click.echo(f"None of the {count} tokens fits." if count else "There are no tokens.", err=True)
+    if count:
+        click.echo(f"None of the {count} tokens fits." if count > 1 else "The only token does not fit.", err=True)
+    else:
+        click.echo("There are no tokens.", err=True)
 
 
 def _holdings(exports: Sequence[str], names: Sequence[str], all_stacks: bool) -> Iterator[Holding]:  # noqa: FBT001

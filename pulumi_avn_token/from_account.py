@@ -12,7 +12,7 @@ import yaml
 from pulumi_avn_token import marks, schema
 from pulumi_avn_token.arguments import find_faults
 from pulumi_avn_token.durations import exactly
-from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, TokenInfo, shown
+from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX, TokenInfo, shown
 from pulumi_avn_token.terminal import one_line
 
 _LONGEST_NAME = 50
@@ -61,11 +61,19 @@ def _arguments(token: TokenInfo) -> dict[str, Any]:
 
 def _faults(arguments: dict[str, Any]) -> list[str]:
     faults = [f"its {name} {reason}" for name, reason in find_faults(arguments)]
-    try:
-        arguments["description"].encode()
-    except UnicodeEncodeError:
-        faults.append("its description holds half a character")
+    if len(arguments["adopt_prefix"]) > LONGEST_PREFIX:
+        faults.append("its prefix is longer than any")
+    faults += [f"its {name} holds half a character" for name, value in arguments.items() if not _is_whole(value)]
     return faults
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether all characters can be written: JSON can hold halves of them."""
+    try:
+        "".join(value if isinstance(value, list) else str(value)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _doubts(token: TokenInfo, *, is_trusted: bool) -> Iterator[str]:
@@ -83,7 +91,12 @@ def _entry(name: str, token: TokenInfo, arguments: dict[str, Any]) -> str:
         else:
             entry[argument] = value
     lines = yaml.dump(
-        {name: entry}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"), default_flow_style=False
+        {name: entry},
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=_is_plain(token.description),
+        width=float("inf"),
+        default_flow_style=False,
     )
     notes = []
     if token.expiry_time is None and token.max_age_seconds is None:
@@ -95,12 +108,17 @@ def _entry(name: str, token: TokenInfo, arguments: dict[str, Any]) -> str:
     return "".join(f"  # {note}\n" for note in notes) + "".join(f"  {line}\n" for line in lines.splitlines())
 
 
+def _is_plain(text: str) -> bool:
+    """Whether a text can be seen as it is; YAML's own escapes leave characters that hide or turn round what follows."""
+    return text == one_line(text)
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes each text on one line."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text == one_line(text) else '"')
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _is_plain(text) else '"')
 
 
 _Dumper.add_representer(str, _represent_text)

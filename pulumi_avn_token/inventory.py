@@ -20,7 +20,7 @@ from pulumi_avn_token.model import TokenInfo, User, parse_time
 from pulumi_avn_token.terminal import one_line
 
 if TYPE_CHECKING:
-    from pulumi_avn_token.holdings import Holding
+    from pulumi_avn_token.holdings import Holding, Role
 
 Kind = Literal[
     "unmanaged", "undelivered", "orphan", "gone", "held-twice", "expiring", "never-used", "never-expires", "new-use"
@@ -41,6 +41,9 @@ KINDS: Mapping[Kind, str] = {
 
 FAILURES: Sequence[Kind] = ("unmanaged", "undelivered", "orphan", "gone")
 """What an audit does not pass with; the rest are warnings."""
+
+_MANAGING: Sequence[Role] = ("current", "previous", "leaving")
+"""The roles of a holding that has the token; the resource that goes on with it first."""
 
 _LEFT_BEHIND: Sequence[Kind] = ("undelivered", "orphan")
 """There is nothing more to say of these: they are to go."""
@@ -110,7 +113,7 @@ def of_user(holdings: Iterable[Holding], user: User) -> tuple[list[Holding], lis
 
 def users(holdings: Iterable[Holding]) -> list[str]:
     """The users whom tokens were made as."""
-    return sorted({holding.made_as.user for holding in holdings if holding.made_as})
+    return sorted({one_line(holding.made_as.user) for holding in holdings if holding.made_as})
 
 
 def is_ignored(entry: Entry, ignored: Iterable[str]) -> bool:
@@ -181,9 +184,9 @@ class _Known:
 
 def _standing(token: TokenInfo, held: Sequence[Holding], known: _Known, now: datetime) -> Iterator[Finding]:
     """Whether a stack holds a token of the account, and if none does, why it may be there."""
-    managing = [holding for holding in held if holding.is_managed]
-    stray = next((holding for holding in managing if holding.role == "stray"), None)
-    if managing and stray is None:
+    managing = [holding for holding in held if holding.role in _MANAGING]
+    stray = next((holding for holding in held if holding.role == "stray"), None)
+    if managing:
         yield from _shared(managing)
     elif (left_behind := _left_behind(token, stray, known, now)) is not None:
         yield left_behind
@@ -226,14 +229,14 @@ def _revoke(token: TokenInfo) -> str:
 
 
 def _shared(managing: Sequence[Holding]) -> Iterator[Finding]:
-    holders = sorted({_words(holding) for holding in managing if holding.role != "leaving"})
+    holders = sorted({holding.urn: _words(holding) for holding in managing if holding.role != "leaving"}.values())
     if len(holders) > 1:
         advice = "let one of them go: give it the option retain_on_delete, run `pulumi up`, and then remove it"
         yield Finding(kind="held-twice", what=f"{' and '.join(holders)} hold it", advice=advice)
 
 
 def _warnings(token: TokenInfo, held: Sequence[Holding], now: datetime, horizon: timedelta) -> Iterator[Finding]:
-    holding = next((holding for holding in held if holding.is_managed), None)
+    holding = next((holding for role in _MANAGING for holding in held if holding.role == role), None)
     if holding is None or holding.role == "current":
         yield from _of_expiry(token, holding, now, horizon)
     if holding is None:
@@ -336,7 +339,8 @@ def _words(holding: Holding) -> str:
 
 
 def _plain(text: str | None) -> str:
-    return one_line(text or "")[:80]
+    """A text of somebody else's: without backticks, in which the advice puts its commands."""
+    return one_line(text or "").replace("`", "'")[:80]
 
 
 def _second(time: str | None) -> str:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def of_files(paths: Iterable[str]) -> Iterator[Holding]:
     ExportError: one cannot be read, or is none.
     """
     for path in paths:
-        yield from _holdings(_read(path), "standard input" if path == PIPE else path)
+        yield from _holdings(_read(path), _source(path))
 
 
 def of_stack(name: str) -> Iterator[Holding]:
@@ -32,17 +33,30 @@ def of_stack(name: str) -> Iterator[Holding]:
 
 def names() -> list[str]:
     """All stacks of the backend that is logged in to. ExportError: they cannot be listed."""
-    listed = json.loads(_pulumi("stack", "ls", "--all", "--json"))
-    return [stack["name"] for stack in listed]
+    listed = None
+    with suppress(ValueError, RecursionError):  # in whose chain would be all that was printed
+        listed = json.loads(_pulumi("stack", "ls", "--all", "--json"))
+    if not isinstance(listed, list) or not all(isinstance(stack, dict) and "name" in stack for stack in listed):
+        raise ExportError("`pulumi stack ls --all --json` printed no list of stacks; name them by --stack")
+    return [str(stack["name"]) for stack in listed]
 
 
 def _read(path: str) -> str:
+    source = _source(path)
+    if path == PIPE and sys.stdin is None:
+        raise ExportError(f"{source}: it is closed")
     try:
-        return sys.stdin.read() if path == PIPE else Path(path).read_text(encoding="utf-8")
+        content = sys.stdin.buffer.read() if path == PIPE else Path(path).read_bytes()
+        return content.decode("utf-8-sig")  # whatever the locale is
     except OSError as error:
-        raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ExportError(f"{source}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ExportError(f"{path}: is not text; give files that `pulumi stack export` writes") from None
+        pass
+    raise ExportError(f"{source}: is not text; give files that `pulumi stack export` writes")
+
+
+def _source(path: str) -> str:
+    return "standard input" if path == PIPE else path
 
 
 def _holdings(text: str, source: str) -> Iterator[Holding]:
@@ -50,10 +64,10 @@ def _holdings(text: str, source: str) -> Iterator[Holding]:
     try:
         for export in _documents(text):
             yield from find_holdings(export)
-    except (json.JSONDecodeError, RecursionError):
-        why = "it is not JSON, as `pulumi stack export` writes it"
     except ExportError as error:
         why = str(error)
+    except (ValueError, RecursionError):
+        why = "it is not JSON, as `pulumi stack export` writes it"
     if why is not None:  # raised here: in its chain a JSON error would carry the whole state
         raise ExportError(f"{source}: {why}")
 
@@ -77,10 +91,15 @@ def _pulumi(*arguments: str) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
     except FileNotFoundError:
         raise ExportError("pulumi is not on PATH; install it, or give files that `pulumi stack export` wrote") from None
+    except OSError as error:
+        raise ExportError(
+            f"`{command}` cannot be run: {error.strerror}; or give files that `pulumi stack export` wrote"
+        ) from None
     if ran.returncode != 0:
         why = one_line(ran.stderr.strip()).removeprefix("error: ") or f"it ended with status {ran.returncode}"
         raise ExportError(f"`{command}` failed: {why}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -41,16 +43,24 @@ class Column:
     """So many cells do where there is no more room; None: it is never cut."""
 
 
-def console() -> Console:
-    """The terminal, with colours where they belong; a pipe has room for lines of any length, unless COLUMNS is set."""
-    is_wide = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
+def console(room: int = 0) -> Console:
+    """The terminal, with colours where they belong, or a sheet that has more room.
+
+    A pipe has room for lines of any length, unless COLUMNS is set.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns):
+        width = int(columns)
+    else:
+        width = shutil.get_terminal_size().columns if _is_terminal() else _UNLIMITED
     return Console(
         color_system=None if os.environ.get("NO_COLOR") else "auto",
         highlight=False,
         markup=False,
         emoji=False,
         soft_wrap=True,
-        width=_UNLIMITED if is_wide else None,
+        width=max(width, room),
+        height=25,  # without it a dumb terminal's width is not believed
     )
 
 
@@ -65,17 +75,33 @@ def print_tokens(tokens: Sequence[TokenInfo], now: datetime, *, wide: bool, sess
     widths = _fit(natural, room)
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
     for title, width in widths.items():
-        table.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
+        table.add_column(title, width=width, no_wrap=True, overflow=_overflow())
     for cells in zip(*(rows[title] for title in widths), strict=True):
         table.add_row(*cells)
-    with screen.capture() as printed:
-        screen.print(table, width=sum(widths.values()) + _GAP * len(widths), crop=False, no_wrap=True)
-    sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+    sheet = console(sum(widths.values()) + _GAP * len(widths))
+    with sheet.capture() as printed:
+        sheet.print(table, crop=False, no_wrap=True)
+    screen.file.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
     notes = [f"{_MARK} the token in use now"] if is_shown[_MARK] else []
     if left_out := [title for title in rows if title not in widths]:
         notes.append(f"--wide shows {', '.join(left_out)} too")
-    if notes and sys.stdout.isatty():
-        screen.print(Text("; ".join(notes), style="dim"))
+    if notes and _is_terminal():
+        for line in textwrap.wrap("; ".join(notes), screen.width, break_long_words=False):
+            screen.print(Text(line, style="dim"))
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _encoded(text: str) -> str:
+    """The text on one line, in characters that the output has: others would make it longer when they are written."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return one_line(text).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _overflow() -> Literal["ellipsis", "crop"]:
+    return "ellipsis" if _encoded("…") == "…" else "crop"
 
 
 def print_findings(entries: Sequence[inventory.Entry], user: User, others: Sequence[str], *, everything: bool) -> None:
@@ -96,7 +122,7 @@ def print_findings(entries: Sequence[inventory.Entry], user: User, others: Seque
             screen.print(Text(f"{' ' * _INDENT}{one_line(holders)}"))
     screen.print(Text(_summary(entries, user.user)))
     if others:
-        screen.print(Text(f"Not compared, since another user made them: tokens of {one_line(', '.join(others))}."))
+        screen.print(Text(f"Not compared, since another user made them: tokens of {', '.join(others)}."))
 
 
 def _summary(entries: Sequence[inventory.Entry], user: str) -> str:
@@ -114,15 +140,15 @@ def _in_order(entries: Sequence[inventory.Entry]) -> Iterator[tuple[inventory.En
 
 
 def _heading(kind: str, style: str, entry: inventory.Entry, width: int) -> Text:
-    line = Text.assemble((f"{kind:<13}", style), f" {one_line(entry.token_prefix)}  {one_line(entry.description)}")
-    line.truncate(width, overflow="ellipsis")
+    line = Text.assemble((f"{kind:<13}", style), f" {_encoded(entry.token_prefix)}  {_encoded(entry.description)}")
+    line.truncate(width, overflow=_overflow())
     return line
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
     """The text in indented lines that fit, where a command in backticks stays whole, to be copied."""
     line = ""
-    for word in re.findall(r"[^\s`]*`[^`]*`[^\s`]*|\S+", one_line(text)):
+    for word in re.findall(r"[^\s`]*`[^`]*`[^\s`]*|\S+", _encoded(text)):
         if line and _INDENT + cell_len(line) + 1 + cell_len(word) > width:
             yield " " * _INDENT + line
             line = ""
@@ -156,7 +182,7 @@ def _bar(token: TokenInfo, now: datetime) -> Text:
     words = roughly(left.total_seconds())
     if share is None:
         return Text(words)
-    full, empty = ("█", "░") if "utf" in (sys.stdout.encoding or "").lower() else ("#", ".")
+    full, empty = ("█", "░") if _encoded("█░") == "█░" else ("#", ".")
     cells = round(share * _BAR_CELLS)
     style = "red" if share <= 1 / 10 else "yellow" if share <= 1 / 4 else "green"
     return Text.assemble((full * cells + empty * (_BAR_CELLS - cells), style), f" {words}")
@@ -170,7 +196,7 @@ def _plain(value: object) -> Text:
     return (
         Text("-", style="dim")
         if value is None
-        else Text(one_line(str(value).lower() if isinstance(value, bool) else str(value)))
+        else Text(_encoded(str(value).lower() if isinstance(value, bool) else str(value)))
     )
 
 

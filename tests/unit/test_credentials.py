@@ -136,6 +136,23 @@ def test_no_credential_says_what_to_do(tmp_path: Path) -> None:
     assert "\n" not in message
 
 
+def test_without_a_stack_none_is_spoken_of(tmp_path: Path) -> None:
+    """Where there is no stack to look into, as at the command line, the error offers the other ways only."""
+    with pytest.raises(CredentialError) as caught:
+        find_credential({}, home=lambda: tmp_path)
+    message = str(caught.value)
+    assert "set AIVEN_TOKEN in the environment, or log in with `avn user login`" in message
+    assert "pulumi" not in message.replace(str(tmp_path), "")
+    assert STACK_TOKEN not in message
+
+
+def test_without_a_stack_the_login_will_do(tmp_path: Path) -> None:
+    """Where there is no stack to look into, the next place is looked at."""
+    log_in(tmp_path / ".config/aiven/aiven-credentials.json")
+    credential = find_credential({}, home=lambda: tmp_path)
+    assert (credential.token, credential.url) == (GIVEN, DEFAULT_URL)
+
+
 def test_user_without_a_home_has_no_login() -> None:
     """A container's user without a home gets the same error, or uses the environment."""
 

@@ -58,7 +58,7 @@ def test_unknown_name_is_refused_as_python_does(name: str) -> None:
         getattr(pulumi_avn_token, name)
 
 
-@pytest.mark.parametrize("name", ["errors", "model", "resources"])
+@pytest.mark.parametrize("name", ["errors", "functions", "manifest", "model", "resources"])
 def test_modules_can_be_imported(name: str) -> None:
     """The names that are imported late do not hide the modules."""
     module = __import__("pulumi_avn_token", fromlist=[name])
@@ -69,7 +69,7 @@ def test_modules_can_be_imported(name: str) -> None:
     ("module", "without"),
     [
         ("pulumi_avn_token", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
-        ("pulumi_avn_token.cli", {"pulumi", "grpc", "requests", "aiohttp"}),
+        ("pulumi_avn_token.cli", {"pulumi", "grpc", "requests", "aiohttp", "rich", "yaml"}),
         ("pulumi_avn_token.emulator", {"pulumi", "grpc", "requests", "click"}),
         (
             "pulumi_avn_token.resources",
@@ -80,6 +80,17 @@ def test_modules_can_be_imported(name: str) -> None:
         ("pulumi_avn_token.rotation", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
         ("pulumi_avn_token.marks", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
         ("pulumi_avn_token.series", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
+        (
+            "pulumi_avn_token.functions",
+            {"aiohttp", "click", "rich", "pulumi_avn_token.manifest", "pulumi_avn_token.provider"},
+        ),
+        ("pulumi_avn_token.listing", {"pulumi", "grpc", "requests", "aiohttp", "click", "rich", "yaml"}),
+        ("pulumi_avn_token.holdings", {"pulumi", "grpc", "requests", "aiohttp", "click", "rich", "yaml"}),
+        ("pulumi_avn_token.inventory", {"pulumi", "grpc", "requests", "aiohttp", "click", "rich", "yaml"}),
+        ("pulumi_avn_token.stacks", {"pulumi", "grpc", "requests", "aiohttp", "click", "rich", "yaml"}),
+        ("pulumi_avn_token.from_account", {"pulumi", "grpc", "requests", "aiohttp", "click", "rich"}),
+        ("pulumi_avn_token.schema", {"pulumi", "grpc", "requests", "aiohttp", "click", "rich"}),
+        ("pulumi_avn_token.tables", {"pulumi", "grpc", "requests", "aiohttp", "click"}),
     ],
 )
 def test_module_is_imported_without_what_it_does_not_need(module: str, without: set[str]) -> None:

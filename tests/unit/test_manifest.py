@@ -20,6 +20,7 @@ from pulumi_avn_token.errors import ManifestError
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PREFIX = "XCJ3+bgWywIh"
 DAY = 24 * 60 * 60
+TAKEN_OVER = "does not go with rotation: leave it out once an `up` has taken the token over: the series goes on with it"
 
 
 def declarations(content: str | bytes) -> dict[str, manifest.Declaration]:
@@ -653,8 +654,8 @@ ROTATION = "tokens.ci.rotation"
         (
             ["rotation: {before: 14d}", f"adopt_prefix: {PREFIX}", "full_token: x"],
             [
-                "6:5: tokens.ci: adopt_prefix does not go with rotation: leave it out once an `up` has taken the token over: the series goes on with it",
-                "7:5: tokens.ci: full_token does not go with rotation: leave it out once an `up` has taken the token over: the series goes on with it",
+                f"6:5: tokens.ci: adopt_prefix {TAKEN_OVER}",
+                f"7:5: tokens.ci: full_token {TAKEN_OVER}",
             ],
         ),
         (["revocation_triggers: {leak: 1}"], ["5:5: tokens.ci: revocation_triggers needs rotation beside it"]),
