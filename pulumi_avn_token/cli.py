@@ -25,6 +25,7 @@ from pulumi_avn_token import listing
 from pulumi_avn_token.durations import parse_duration
 from pulumi_avn_token.errors import AvnTokenError, ManifestError
 from pulumi_avn_token.listing import ORDERS, Selection, select
+from pulumi_avn_token.model import shown
 from pulumi_avn_token.terminal import one_line
 
 if TYPE_CHECKING:
@@ -314,7 +315,10 @@ def from_account(
     click.echo(written.text.encode(), nl=False)  # a manifest is UTF-8 whatever the terminal is
     for token, reason in written.left_out:
         click.echo(f"left out: {one_line(token.token_prefix)}: {reason}", err=True)
-    context.exit(FINDINGS if written.left_out else 0)
+    unknown = [prefix for prefix in chosen["prefixes"] if all(prefix != token.token_prefix for token in listed)]
+    for prefix in unknown:
+        click.echo(f"no valid token has the prefix {one_line(shown(prefix))}", err=True)
+    context.exit(FINDINGS if written.left_out or unknown else 0)
 
 
 @manifest.command(short_help="Check manifests: every fault, with its place.")

@@ -209,6 +209,14 @@ def test_nothing_to_take_over_is_a_manifest_without_tokens(account: Account, tmp
     assert "fit" in ran.err
 
 
+def test_a_prefix_that_nothing_has_is_a_finding(account: Account) -> None:
+    """A mistyped prefix is named, and the exit status keeps a script from going on with less than it asked for."""
+    there = account.make("CI deploys")[:12]
+    ran = account.run("manifest", "from-account", "--prefix", there, "--prefix", "XCJ3+bgWywIh")
+    assert (ran.status, ran.err) == (1, "no valid token has the prefix XCJ3+bgWywIh\n")
+    assert [token["adopt_prefix"] for token in yaml.safe_load(ran.out)["tokens"].values()] == [there]
+
+
 def test_what_stacks_hold_is_left_out(account: Account, tmp_path: Path) -> None:
     """Tokens that given exports manage are not taken over again; one that a stack only reads is."""
     held, read, _ = account.make("held"), account.make("read"), account.make("free")

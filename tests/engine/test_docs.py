@@ -88,6 +88,22 @@ def test_the_page_about_the_command_line_runs(project: Project, observer: Observ
     assert table == [(kind, what, "1" if kind in FAILURES else "0") for kind, what in KINDS.items()]
 
 
+def test_the_programs_of_the_page_about_moving_run(project: Project, observer: Observer) -> None:
+    """The one adopts a token by its prefix; with the other, tokens of a manifest stay valid when their stack goes."""
+    document = (ROOT / "docs" / "moving.md").read_text(encoding="utf-8")
+    adopts, _, lets_go = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    by_hand = observer.make("by hand")
+    (project.folder / "__main__.py").write_text(adopts.replace("XCJ3+bgWywIh", by_hand["token_prefix"]))
+    project.up()
+    assert project.state()["notebooks"]["id"] == by_hand["token_prefix"]
+    assert list(observer.tokens()) == ["Python notebooks"]
+    (project.folder / "tokens.yaml").write_text("tokens: {ci: {description: CI deploys}}")
+    (project.folder / "__main__.py").write_text(lets_go)
+    project.up()
+    project.destroy()
+    assert list(observer.tokens()) == ["CI deploys"]
+
+
 def test_the_commands_of_the_readme_run(project: Project, observer: Observer, emulator: Emulator) -> None:
     """The shortest real use and the run for a schedule, typed as they stand, give a secret that works."""
     (project.folder / "__main__.py").write_text(blocks("python")[0], encoding="utf-8")

@@ -256,7 +256,7 @@ def test_what_was_left_behind_has_no_other_findings() -> None:
 
 @pytest.mark.parametrize("role", ["current", "previous", "leaving"])
 def test_token_that_a_resource_has_is_managed_though_a_series_records_it_as_a_stray(role: Role) -> None:
-    """Nobody is led to revoke a token that another resource holds: that two hold it is what is told."""
+    """Nobody is led to revoke a token that another resource holds, whichever of the two is told first."""
     held = [STRAY, holding(role=role, name="adopted")]
     for order in permutations(held):
         assert entry(token(), *order).status == "managed"
