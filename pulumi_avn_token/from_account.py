@@ -94,7 +94,7 @@ def _entry(name: str, token: TokenInfo, arguments: dict[str, Any]) -> str:
         {name: entry},
         Dumper=_Dumper,
         sort_keys=False,
-        allow_unicode=_is_plain(token.description),
+        allow_unicode=all(map(_is_plain, (token.description, *(token.scopes or ()), *(token.ip_allowlist or ())))),
         width=float("inf"),
         default_flow_style=False,
     )

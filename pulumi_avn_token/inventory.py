@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pulumi_avn_token import lifecycle, listing, marks
 from pulumi_avn_token.durations import roughly
 from pulumi_avn_token.errors import WrongAccountError
-from pulumi_avn_token.model import TokenInfo, User, parse_time
+from pulumi_avn_token.model import TokenInfo, User, to_the_second
 from pulumi_avn_token.terminal import one_line
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
     if mark is not None:
         what = "a series that these stacks do not hold made it, and nobody has used it since"
         return Finding(kind="orphan", what=what, advice=f"if no other stack holds it, {revoke}")
-    if (twin := known.descriptions.get(token.description)) is not None:
+    if (twin := known.descriptions.get(token.description)) is not None and not token.currently_active:
         what = f"no stack holds it, but {_words(twin)} has the same description; {_use(token, now)}"
         return Finding(kind="orphan", what=what, advice=f"perhaps an `up` was interrupted; if nobody uses it, {revoke}")
     return None
@@ -266,7 +266,7 @@ def _of_expiry(token: TokenInfo, holding: Holding | None, now: datetime, horizon
 
 
 def _of_end(token: TokenInfo, holding: Holding | None, now: datetime, left: timedelta) -> Iterator[Finding]:
-    ends = f"expires in {roughly(left.total_seconds())} ({_second(token.expiry_time)})"
+    ends = f"expires in {roughly(left.total_seconds())} ({to_the_second(now + left)})"
     if holding is None:
         advice = "adopt it, and give it early_rotation_window_seconds; or make another in time"
         yield Finding(kind="expiring", what=f"{ends}, and no stack rotates it", advice=advice)
@@ -341,7 +341,3 @@ def _words(holding: Holding) -> str:
 def _plain(text: str | None) -> str:
     """A text of somebody else's: without backticks, in which the advice puts its commands."""
     return one_line(text or "").replace("`", "'")[:80]
-
-
-def _second(time: str | None) -> str:
-    return "" if time is None else f"{parse_time(time):%Y-%m-%dT%H:%M:%SZ}"

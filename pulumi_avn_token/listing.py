@@ -80,12 +80,12 @@ def life_left(token: TokenInfo, now: datetime) -> float | None:
     if left is None:
         return None
     if token.max_age_seconds:
-        life = timedelta(seconds=token.max_age_seconds)
+        life = float(token.max_age_seconds)
     elif made is not None:
-        life = left + (now - made)
+        life = (left + (now - made)).total_seconds()
     else:
         return None
-    return min(1.0, left / life) if life > timedelta() else 0.0
+    return min(1.0, left.total_seconds() / life) if life > 0 else 0.0
 
 
 def since(time: str | None, now: datetime) -> timedelta | None:

@@ -104,6 +104,11 @@ def written(time: datetime) -> str:
     return time.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
+def to_the_second(time: datetime) -> str:
+    """A time as the API writes it, without fractions of a second: for people."""
+    return written(time.replace(microsecond=0))
+
+
 def token_info(answer: Mapping[str, Any], *, lenient: bool = False) -> TokenInfo:
     """Read a token object of the API; unknown fields are passed over. ValueError: it is not one.
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pulumi_avn_token import lifecycle, marks
-from pulumi_avn_token.model import TokenInfo, parse_time, shown, written
+from pulumi_avn_token.model import TokenInfo, parse_time, shown, to_the_second, written
 from pulumi_avn_token.terminal import printable
 
 RECORDED_ARGUMENTS = (
@@ -213,7 +213,7 @@ def find_hindrance(outs: Mapping[str, Any], now: datetime) -> str | None:
     if previous is None:
         return f"{keep} `pulumi up --refresh` has revoked {strays}, which an `up` that was interrupted made"
     token, over = shown(previous.token_prefix), parse_time(previous.retires_at)
-    since = f"{'ends' if now < over else 'ended'} at {_to_the_second(over)}"
+    since = f"{'ends' if now < over else 'ended'} at {to_the_second(over)}"
     used = f"; it was used since it was replaced: {_last_use(previous)}" if previous.was_used_since() else ""
     return (
         f"{keep} an `up` has retired token {token}, the one before the current one, whose overlap {since}{used}."
@@ -296,7 +296,7 @@ def _of_rotation(
     else:
         expiry, over = lifecycle.expires(olds), now + overlap
         is_cut_short = expiry is not None and expiry < over
-        until = f"until {_to_the_second(over)}" if overlap else "until the next `pulumi up`"
+        until = f"until {to_the_second(over)}" if overlap else "until the next `pulumi up`"
         idle = "" if news.get("retire_previous") == "after_overlap" else ", and longer while it is in use"
         yield "info", what if is_cut_short else f"{what}; it then stays valid {until}{idle}"
         if is_cut_short:
@@ -308,14 +308,14 @@ def _of_retirement(plan: Plan, previous: Previous, olds: Mapping[str, Any], now:
     if plan.lingers:
         return "warning", (
             f"token {token}, replaced at {_cut(previous.superseded_time)}, was used since: {_last_use(previous)}. Its"
-            f" overlap ended at {_to_the_second(over)}, but it stays valid {_until(previous, olds)}, unless"
+            f" overlap ended at {to_the_second(over)}, but it stays valid {_until(previous, olds)}, unless"
             ' retire_previous is "after_overlap". If that consumer has not changed over, give it the new secret'
         )
     if plan.retirement == "emergency":
         return "info", f"token {token}, the one before it, is revoked at once too"
     is_early = plan.retirement == "displaced" and now < over
     why = "no more than two may be valid" if plan.retirement == "displaced" else "its time is over"
-    when = f"{'would end' if is_early else 'ended'} at {_to_the_second(over)}"
+    when = f"{'would end' if is_early else 'ended'} at {to_the_second(over)}"
     used = f"was used since it was replaced: {_last_use(previous)}"
     if not previous.was_used_since():
         used = "was not used since it was replaced"
@@ -329,7 +329,7 @@ def _until(previous: Previous, olds: Mapping[str, Any]) -> str:
         return "until the next rotation"
     expiry, rotates = parse_time(previous.expiry_time), olds.get("rotates_at")
     put_off = " (which every use puts off)" if olds.get("extend_when_used") else ""
-    until = f"until it expires at {_to_the_second(expiry)}{put_off}"
+    until = f"until it expires at {to_the_second(expiry)}{put_off}"
     if rotates is not None and parse_time(rotates) < expiry:
         return f"{until}, or until the next rotation, due at {_cut(rotates)}"
     return until
@@ -353,11 +353,7 @@ def _plain(text: str | None) -> str:
 
 
 def _cut(time: str | None) -> str:
-    return _to_the_second(parse_time(time)) if time else "an unknown time"
-
-
-def _to_the_second(time: datetime) -> str:
-    return written(time.replace(microsecond=0))
+    return to_the_second(parse_time(time)) if time else "an unknown time"
 
 
 def _rotation(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> Rotation | None:

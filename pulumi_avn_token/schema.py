@@ -1,7 +1,8 @@
 """The JSON Schema of a manifest, made from the same tables that `manifest` reads by, for editors.
 
 What it cannot say is left to the loader: comparisons of two values (a window is shorter than the age), whether a text
-is a network, two that adopt one token, keys that are there twice, and how a name is written in YAML.
+is a network, two that adopt one token, keys that are there twice or merged, and how a name or a value is written in
+YAML (`0600`, `yes`, half a character).
 """
 
 from __future__ import annotations

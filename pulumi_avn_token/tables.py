@@ -20,7 +20,7 @@ from rich.text import Text
 
 from pulumi_avn_token import inventory, listing
 from pulumi_avn_token.durations import roughly
-from pulumi_avn_token.model import TokenInfo, User, parse_time
+from pulumi_avn_token.model import TokenInfo, User, parse_time, to_the_second
 from pulumi_avn_token.terminal import one_line
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _plain(value: object) -> Text:
 
 
 def _time(value: str | None) -> Text:
-    return Text(f"{parse_time(value):%Y-%m-%dT%H:%M:%SZ}") if value else Text("never", style="dim")
+    return Text(to_the_second(parse_time(value))) if value else Text("never", style="dim")
 
 
 _COLUMNS = {

@@ -396,3 +396,11 @@ def test_same_account_gives_the_same_text() -> None:
     account = tokens("b", "a", "b")
     assert write(account) == write(list(account))
     assert write(account[:2]).text == "".join(write(account).text.partition("  b-2:\n")[:1])
+
+
+def test_hidden_character_in_a_setting_is_escaped() -> None:
+    """What turns round or hides the rest of a line is seen as an escape in the manifest, wherever it stands."""
+    odd = dataclasses.replace(token(), scopes=("a\u202eb",))
+    written = write([odd])
+    assert "\u202e" not in written.text
+    assert next(iter(read(written).values())).arguments["scopes"] == ["a\u202eb"]

@@ -903,3 +903,16 @@ def test_export_that_is_read_can_be_audited(outs: dict[str, Any], name: str, val
                 json.dumps(told(only))
                 is_ignored(only, ["x"])
         users(foreign)
+
+
+def test_time_is_told_in_utc() -> None:
+    """An expiry that the account tells with another offset is told in UTC, as every time is."""
+    ends = token(expiry_time="2026-11-26T02:00:00.5+02:00")
+    (finding,) = (what for kind, what, _ in findings(ends, holding()) if kind == "expiring")
+    assert "(2026-11-26T00:00:00Z)" in finding
+
+
+def test_token_in_use_is_never_taken_for_one_left_behind() -> None:
+    """Who asks has its secret: the same description is no reason to advise that it be revoked."""
+    asking = token("asks/asks+++", currently_active=True)
+    assert entries([asking], [holding()])[0].status == "unmanaged"

@@ -366,3 +366,9 @@ def test_token_is_told_to_programs_with_all_that_is_known() -> None:
     assert (seconds, round(share, 4)) == (3 * DAY, 0.25)
     assert shown == json.loads(json.dumps(dataclasses.asdict(found)))
     assert [told(token(), NOW)[name] for name in ("seconds_left", "life_left")] == [None, None]
+
+
+def test_age_beyond_all_calendars_is_no_error() -> None:
+    """Whatever age the account tells, the share that is left can be told."""
+    odd = token(max_age_seconds=10**15, expiry_time="2026-12-01T00:00:00Z")
+    assert life_left(odd, NOW) == pytest.approx(0, abs=1e-6)
