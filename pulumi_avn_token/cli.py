@@ -84,7 +84,7 @@ class _Program(click.Group):
 def _tell_mistake(error: click.ClickException) -> int:
     """Tell what is wrong with the line that was typed; a bare name is answered by its help."""
     context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:  # of click 8.2
+    if context is not None and isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # of click 8.2
         click.echo(context.get_help(), err=True)
         return FAILED
     command = context.command_path if context else "pulumi-avn-token"

@@ -13,7 +13,7 @@ from pulumi_avn_token import marks, schema
 from pulumi_avn_token.arguments import find_faults
 from pulumi_avn_token.durations import exactly
 from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX, TokenInfo, shown
-from pulumi_avn_token.terminal import one_line
+from pulumi_avn_token.terminal import is_whole, one_line
 
 _LONGEST_NAME = 50
 
@@ -63,17 +63,16 @@ def _faults(arguments: dict[str, Any]) -> list[str]:
     faults = [f"its {name} {reason}" for name, reason in find_faults(arguments)]
     if len(arguments["adopt_prefix"]) > LONGEST_PREFIX:
         faults.append("its prefix is longer than any")
-    faults += [f"its {name} holds half a character" for name, value in arguments.items() if not _is_whole(value)]
+    faults += [
+        f"its {name} holds half a character"
+        for name, value in arguments.items()
+        if not all(map(is_whole, _texts(value)))
+    ]
     return faults
 
 
-def _is_whole(value: Any) -> bool:
-    """Whether all characters can be written: JSON can hold halves of them."""
-    try:
-        "".join(value if isinstance(value, list) else str(value)).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _texts(value: Any) -> Sequence[str]:
+    return value if isinstance(value, list) else [str(value)]
 
 
 def _doubts(token: TokenInfo, *, is_trusted: bool) -> Iterator[str]:
@@ -94,7 +93,7 @@ def _entry(name: str, token: TokenInfo, arguments: dict[str, Any]) -> str:
         {name: entry},
         Dumper=_Dumper,
         sort_keys=False,
-        allow_unicode=all(map(_is_plain, (token.description, *(token.scopes or ()), *(token.ip_allowlist or ())))),
+        allow_unicode=all(_is_plain(text) for value in arguments.values() for text in _texts(value)),
         width=float("inf"),
         default_flow_style=False,
     )

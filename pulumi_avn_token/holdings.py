@@ -9,11 +9,9 @@ from typing import Any, Literal
 
 from pulumi_avn_token import lifecycle, marks, rotation
 from pulumi_avn_token.errors import ExportError
+from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE
 from pulumi_avn_token.model import PREFIX_LENGTH, User, parse_time
 from pulumi_avn_token.terminal import one_line
-
-TOKEN_TYPE = "pulumi-python:dynamic/avn:AccessToken"  # noqa: S105 - a type token
-SERIES_TYPE = "pulumi-python:dynamic/avn:RotatingAccessToken"
 
 Role = Literal["current", "previous", "leaving", "stray", "read"]
 """The token of a resource; the one before it; one that the next `up` revokes, because its resource has gone or because
@@ -65,7 +63,8 @@ def find_holdings(export: Any) -> Iterator[Holding]:
 
 
 def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
-    outs = _read(resource.get("outputs") or {})
+    outputs = resource.get("outputs") or {}
+    outs = _read(outputs)
     urn, id_ = _text(resource["urn"]), _text(resource["id"])
     is_series = lifecycle.REASON in outs or resource["type"] == SERIES_TYPE
     current = outs.get("token_prefix") or (None if is_series else id_[:PREFIX_LENGTH])
@@ -87,7 +86,7 @@ def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
         yield holding(current, role, outs)
     if (previous := outs.get("previous_token_prefix")) is not None:
         yield holding(previous, "leaving" if role == "leaving" else "previous", _of_previous(outs))
-    for stray in map(_text, (resource.get("outputs") or {}).get(rotation.STRAYS) or ()):
+    for stray in map(_text, outputs.get(rotation.STRAYS) or ()):
         yield holding(stray, "stray", {name: outs[name] for name in _OF_THE_RESOURCE if name in outs})
 
 

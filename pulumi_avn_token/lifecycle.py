@@ -43,6 +43,10 @@ REASON = "rotation_reason"
 GONE = "__gone"
 """The output that records why a token is missing from the account, where its resource outlives it."""
 
+TOKEN_TYPE = "pulumi-python:dynamic/avn:AccessToken"  # noqa: S105 - a type token
+SERIES_TYPE = "pulumi-python:dynamic/avn:RotatingAccessToken"
+"""The types of the two resources in a state."""
+
 OWNER = "__owner"
 """The output that records the Aiven user whom the token was made as."""
 

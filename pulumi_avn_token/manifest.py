@@ -14,6 +14,7 @@ from pulumi_avn_token.arguments import find_faults, find_faults_of_series
 from pulumi_avn_token.durations import parse_duration
 from pulumi_avn_token.errors import ManifestError
 from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH
+from pulumi_avn_token.terminal import is_whole
 
 LONGEST_SHOWN = 20
 """Characters of what a file holds that a fault shows whole."""
@@ -187,7 +188,7 @@ def _text(node: yaml.Node) -> str:
         raise _Fault(node, "must be text, and not empty")
     if node.tag != "tag:yaml.org,2002:str":
         raise _Fault(node, f'must be text: write it in quotes, "{_cut(node.value)}"')
-    if not node.value.isascii() and any("\ud800" <= character <= "\udfff" for character in node.value):
+    if not node.value.isascii() and not is_whole(node.value):
         raise _Fault(node, "must be text: it holds half a character")
     return str(node.value)
 

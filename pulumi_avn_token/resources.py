@@ -12,7 +12,7 @@ from pulumi import Input, Output, ResourceOptions, dynamic
 
 from pulumi_avn_token import manifest
 from pulumi_avn_token.errors import ManifestError
-from pulumi_avn_token.lifecycle import SHOWN_BY_THE_ACCOUNT, URN
+from pulumi_avn_token.lifecycle import SERIES_TYPE, SHOWN_BY_THE_ACCOUNT, TOKEN_TYPE, URN
 from pulumi_avn_token.model import PREFIX_LENGTH
 from pulumi_avn_token.provider import SECRET_OUTPUTS, AccessTokenProvider, RotatingAccessTokenProvider
 from pulumi_avn_token.rotation import PREVIOUS_OUTPUTS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _Place = tuple[str, str, pulumi.Resource | None]
-"""The kind, the name and the parent of a resource."""
+"""The type, the name and the parent of a resource."""
 
 _DECLARED: WeakKeyDictionary[pulumi.Resource, set[_Place]] = WeakKeyDictionary()
 
@@ -88,7 +88,7 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
                 "adopt_prefix": _hidden_if_full(adopt_prefix),
                 "full_token": None if full_token is None else Output.secret(full_token),
             },
-            _succeeding("RotatingAccessToken", resource_name, opts),
+            _succeeding(SERIES_TYPE, resource_name, opts),
         )
 
     @classmethod
@@ -101,7 +101,7 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
         return token
 
     def _declare(self, resource_name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None) -> None:
-        bag = _bag("AccessToken", resource_name, (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS), inputs, opts)
+        bag = _bag(TOKEN_TYPE, resource_name, (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS), inputs, opts)
         super().__init__(AccessTokenProvider(), resource_name, bag, _hiding(SECRET_OUTPUTS, opts))
 
 
@@ -189,9 +189,9 @@ class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessTo
             "revocation_triggers": revocation_triggers,
         }
         outputs = (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS, *PREVIOUS_OUTPUTS, "rotates_at", "rotation_reason")
-        bag = _bag("RotatingAccessToken", resource_name, outputs, inputs, opts)
+        bag = _bag(SERIES_TYPE, resource_name, outputs, inputs, opts)
         secrets = (*SECRET_OUTPUTS, "previous_full_token")
-        opts = _hiding(secrets, _succeeding("AccessToken", resource_name, opts))
+        opts = _hiding(secrets, _succeeding(TOKEN_TYPE, resource_name, opts))
         super().__init__(RotatingAccessTokenProvider(), resource_name, bag, opts)
 
 
@@ -215,7 +215,7 @@ def access_tokens_from_manifest(
 
 
 def _bag(
-    kind: str,
+    type_: str,
     resource_name: str,
     outputs: Iterable[str],
     inputs: Mapping[str, Any],
@@ -223,14 +223,10 @@ def _bag(
 ) -> dict[str, Any]:
     """All inputs and outputs of a resource, with the URN that it is going to have among the inputs."""
     parent = opts.parent if opts else None
-    _declared().add((kind, resource_name, parent))
+    _declared().add((type_, resource_name, parent))
     # As a future, since the URN as an output would make the resource depend on its own parent.
-    urn = pulumi.create_urn(resource_name, _type(kind), parent).future()
+    urn = pulumi.create_urn(resource_name, type_, parent).future()
     return {**dict.fromkeys(outputs), **inputs, URN: urn}
-
-
-def _type(kind: str) -> str:
-    return f"pulumi-python:dynamic/avn:{kind}"
 
 
 def _declared() -> set[_Place]:
@@ -239,14 +235,14 @@ def _declared() -> set[_Place]:
     return set() if root is None else _DECLARED.setdefault(root, set())
 
 
-def _succeeding(kind: str, resource_name: str, opts: ResourceOptions | None) -> ResourceOptions:
-    """The options by which a resource of another kind in the same place is updated in place to be this one."""
-    place, declared = (kind, resource_name, opts.parent if opts else None), _declared()
+def _succeeding(type_: str, resource_name: str, opts: ResourceOptions | None) -> ResourceOptions:
+    """The options by which a resource of another type in the same place is updated in place to be this one."""
+    place, declared = (type_, resource_name, opts.parent if opts else None), _declared()
 
     async def predecessor() -> pulumi.Alias:
         # Asked once the program has declared all it does. One that is still there itself is no predecessor: the engine
         # would give its token to this one, and then refuse the other.
-        return pulumi.Alias() if place in declared else pulumi.Alias(type_=_type(kind))
+        return pulumi.Alias() if place in declared else pulumi.Alias(type_=type_)
 
     return ResourceOptions.merge(opts, ResourceOptions(aliases=[Output.from_input(predecessor())]))
 

@@ -133,10 +133,10 @@ def _summary(entries: Sequence[inventory.Entry], user: str) -> str:
     return f"{one_line(user)}: {', '.join(told) or 'no tokens, here or there'}."
 
 
-def _in_order(entries: Sequence[inventory.Entry]) -> Iterator[tuple[inventory.Entry, inventory.Finding]]:
-    for kind in inventory.KINDS:
-        for entry in entries:
-            yield from ((entry, finding) for finding in entry.findings if finding.kind == kind)
+def _in_order(entries: Sequence[inventory.Entry]) -> list[tuple[inventory.Entry, inventory.Finding]]:
+    order = list(inventory.KINDS)
+    found = [(entry, finding) for entry in entries for finding in entry.findings]
+    return sorted(found, key=lambda pair: order.index(pair[1].kind))
 
 
 def _heading(kind: str, style: str, entry: inventory.Entry, width: int) -> Text:

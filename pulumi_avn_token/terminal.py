@@ -6,6 +6,11 @@ def printable(text: str) -> str:
     return "".join(character for character in text if character.isprintable())
 
 
+def is_whole(text: str) -> bool:
+    """Whether a text can be written at all: JSON and YAML can hold halves of characters."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def inert(text: str) -> str:
     """The text without what the engine takes for a colour: `<{%red%}>` in any text.
 

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.errors import ExportError
-from pulumi_avn_token.holdings import SERIES_TYPE, TOKEN_TYPE, Holding, find_holdings
+from pulumi_avn_token.holdings import Holding, find_holdings
+from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE
 from pulumi_avn_token.marks import mark_of
 from pulumi_avn_token.model import User
 

@@ -15,8 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.errors import ExportError, WrongAccountError
-from pulumi_avn_token.holdings import SERIES_TYPE, TOKEN_TYPE, Holding, Role, find_holdings
+from pulumi_avn_token.holdings import Holding, Role, find_holdings
 from pulumi_avn_token.inventory import FAILURES, KINDS, Entry, Finding, Kind, audit, is_ignored, of_user, told, users
+from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE
 from pulumi_avn_token.marks import marked, user_agent
 from pulumi_avn_token.model import TokenInfo, User, written
 
