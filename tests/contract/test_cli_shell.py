@@ -186,15 +186,20 @@ def test_bash_takes_the_script(account: Account) -> None:
 
 def start(account: Account, *arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Run it in the foreground of a terminal of its own, and do not wait for its end."""
-    return subprocess.Popen(
-        [PROGRAM, *arguments],
-        env=account.environ | environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    # Where the tests themselves run in the background, Ctrl-C is ignored, and a child would take that over.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            env=account.environ | environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def interrupt(process: subprocess.Popen[str]) -> Ran:

@@ -163,7 +163,9 @@ def test_the_token_that_pulumi_runs_with_is_adopted_and_never_revoked(
     own = observer.make("Pulumi itself", max_age_seconds=365 * DAY)
     project.environ["AIVEN_TOKEN"] = own["full_token"]
     before = {prefix: json.loads(text) for prefix, text in raw(emulator).items()}
-    assert re.search(rf"\* +\S+ +{re.escape(own['token_prefix'])} ", project.shell("pulumi-avn-token list").output)
+    assert re.search(
+        rf"\* +\S+ +{re.escape(own['token_prefix'])} ", project.shell("pulumi-avn-token list --wide").output
+    )
     project.shell("pulumi-avn-token manifest from-account > tokens.yaml")
     manifest = (project.folder / "tokens.yaml").read_text(encoding="utf-8")
     assert (
