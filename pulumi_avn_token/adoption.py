@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -51,7 +51,10 @@ def _words(value: Any) -> str:
 
 
 class Adoptions:
-    """Which tokens the resources of a stack hold, as far as one operation of the engine has met them.
+    """Which tokens the resources of a program hold, as far as one operation of the engine has met them.
+
+    A refresh asks about every resource of the state, also those that the program has dropped, or is about to replace:
+    only one that the program has declared in this operation holds anything.
 
     Two things must not happen. A token must not be revoked with one resource while another holds it: one that was
     renamed, or replaced by force, has adopted it anew. And a resource that is rotated, and still declares its
@@ -60,14 +63,30 @@ class Adoptions:
     """
 
     def __init__(self) -> None:
-        self._held: set[str] = set()
+        self._declared: set[str] = set()
+        self._holders: defaultdict[str, set[str]] = defaultdict(set)
         self._taken: set[str] = set()
         self._rotations: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def hold(self, token_prefix: str) -> None:
-        """Note that a resource goes on holding a token."""
-        self._held.add(token_prefix)
+    def declare(self, urn: str) -> None:
+        """Note that the program declares a resource; one without a URN could not be told from others."""
+        if urn:
+            self._declared.add(urn)
+
+    def is_declared(self, urn: str) -> bool:
+        """Whether the program has declared a resource in this operation."""
+        return urn in self._declared
+
+    def hold(self, token_prefix: str, urn: str) -> None:
+        """Note that a resource holds a token."""
+        with self._lock:
+            self._holders[token_prefix].add(urn)
+
+    def let_go(self, token_prefix: str, urn: str) -> None:
+        """Note that a resource is to have another token."""
+        with self._lock:
+            self._holders[token_prefix].discard(urn)
 
     def take(self, token_prefix: str) -> None:
         """Note that a resource is about to adopt a token. AdoptionError: another one of the stack holds it."""
@@ -81,19 +100,20 @@ class Adoptions:
 
     def check_free(self, token_prefix: str) -> None:
         """Make sure that no other resource holds a token. AdoptionError: one does."""
-        if token_prefix in self._held | self._taken:
+        if self._holders.get(token_prefix) or token_prefix in self._taken:
             raise AdoptionError(
                 f"token {token_prefix} is held by another resource of this stack already; declare it in one place only"
             )
 
     def is_held(self, token_prefix: str) -> bool:
         """Whether a resource holds a token. AdoptionError: one was to adopt it and failed, so that is not settled."""
-        if token_prefix in self._taken - self._held:
+        is_held = bool(self._holders.get(token_prefix))
+        if token_prefix in self._taken and not is_held:
             raise AdoptionError(
                 f"token {token_prefix} was left alone: the resource that was to adopt it failed; run the same command"
                 " again"
             )
-        return token_prefix in self._held
+        return is_held
 
     def rotate(self, given: str) -> None:
         """Note that a resource with this `adopt_prefix` is to get a new token."""

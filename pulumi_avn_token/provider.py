@@ -66,6 +66,7 @@ class _Provider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Find all that is wrong before anything happens; only a token yet to be adopted is looked up."""
+        self.operation.adoptions.declare(_urn(news))
         unknown = {name for name, value in news.items() if contains_unknowns(value)}
         known = {name: value for name, value in news.items() if name not in unknown and name != "__provider"}
         faults = self._faults(known, unknown)
@@ -88,7 +89,8 @@ class _Provider(ResourceProvider):
         if self.operation.adoptions.was_taken(token_prefix):
             what = f"token {shown(token_prefix)} is held by two resources of this stack: remove one of them"
             self._say("warning", what, bag)
-        self.operation.adoptions.hold(token_prefix)
+        if self.operation.adoptions.is_declared(_urn(bag)):
+            self.operation.adoptions.hold(token_prefix, _urn(bag))
 
     def _is_held(self, token_prefix: str, bag: Mapping[str, Any]) -> bool:
         is_held = self.operation.adoptions.is_held(token_prefix)
@@ -97,13 +99,12 @@ class _Provider(ResourceProvider):
         return is_held
 
     def _say(self, severity: Severity, message: str, bag: Mapping[str, Any]) -> None:
-        urn = bag.get(lifecycle.URN)
-        self.operation.say(severity, message, urn if isinstance(urn, str) else "")
+        self.operation.say(severity, message, _urn(bag))
 
     def _series(self, id_: str, owner: User | None, bag: Mapping[str, Any]) -> Series:
         from pulumi_avn_token.series import Series  # noqa: PLC0415 - a program that only declares does without it
 
-        mark, warn = marks.mark_of(id_, bag.get(lifecycle.URN) or ""), partial(self._say, "warning", bag=bag)
+        mark, warn = marks.mark_of(id_, _urn(bag)), partial(self._say, "warning", bag=bag)
         return Series(mark, self.operation.account(), owner, now=self.operation.now, warn=warn)
 
     def _warn_of_long_window(self, outs: Mapping[str, Any]) -> None:
@@ -113,6 +114,12 @@ class _Provider(ResourceProvider):
                 f"token {outs['token_prefix']} lives no longer than {window}: it is rotated halfway; set a shorter one"
             )
             self._say("warning", what, outs)
+
+
+def _urn(bag: Mapping[str, Any]) -> str:
+    """The URN among inputs or outputs; empty: an earlier version recorded none, or it is not known yet."""
+    urn = bag.get(lifecycle.URN)
+    return urn if isinstance(urn, str) else ""
 
 
 class AccessTokenProvider(_Provider):
@@ -128,6 +135,7 @@ class AccessTokenProvider(_Provider):
         olds = self._seen_of_series(_id, _olds) if was_series else _olds
         decision, olds = self._decided(prefix, olds, _news)
         if isinstance(decision, lifecycle.Replace):
+            self.operation.adoptions.let_go(prefix, _urn(_news))
             if decision.reason:
                 self._say("info", f"token {shown(prefix)} is due to be replaced by a new one: {decision.reason}", _news)
             if _news.get("adopt_prefix") is not None and not lifecycle.adopts_another(_olds, _news):
@@ -155,7 +163,7 @@ class AccessTokenProvider(_Provider):
             if token.description != props["description"]:
                 token = account.update(token.token_prefix, props["description"], owner)
             full_token = lifecycle.known_secret({"token_prefix": token.token_prefix}, props)
-            self.operation.adoptions.hold(token.token_prefix)
+            self.operation.adoptions.hold(token.token_prefix, _urn(props))
         outs = {
             **lifecycle.shown(token, props["description"]),
             **_recorded(props),
@@ -321,7 +329,7 @@ class RotatingAccessTokenProvider(_Provider):
         """Make the first token of a new series."""
         owner, id_ = self.operation.account().owner(), f"{marks.BEGINNING_OF_A_MARK}{secrets.token_hex(8)}"
         outs = {**self._series(id_, owner, props).begin(props), **_identity(owner, props)}
-        self.operation.adoptions.hold(outs["token_prefix"])
+        self.operation.adoptions.hold(outs["token_prefix"], _urn(props))
         self._warn_of_windows(outs)
         return CreateResult(id_, outs)
 
@@ -354,7 +362,7 @@ class RotatingAccessTokenProvider(_Provider):
             outs = self._series(_id, lifecycle.owner(_olds), _news).advance(plan, seen, _news)
         else:
             outs = rotation.recorded(seen, _news)
-        self.operation.adoptions.hold(outs["token_prefix"])
+        self.operation.adoptions.hold(outs["token_prefix"], _urn(_news))
         self._warn_of_windows(outs)
         return UpdateResult(
             {**outs, lifecycle.OWNER: _olds.get(lifecycle.OWNER), lifecycle.URN: _news.get(lifecycle.URN)}

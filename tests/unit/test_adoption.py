@@ -14,6 +14,7 @@ from pulumi_avn_token.adoption import Adoptions, find_meant, find_mismatches
 from pulumi_avn_token.errors import AdoptionError
 from pulumi_avn_token.model import TokenInfo
 
+URN = "urn:pulumi:test::scratch::pulumi-python:dynamic/avn:AccessToken::ci"
 PREFIX = "XCJ3+bgWywIh"
 FULL_TOKEN = PREFIX + "aB3/" * 20
 SECRETS = st.text("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789+/", min_size=40, max_size=400)
@@ -121,7 +122,7 @@ def test_token_that_a_resource_holds_is_held_and_not_free() -> None:
     adoptions = Adoptions()
     assert not adoptions.is_held(PREFIX)
     adoptions.check_free(PREFIX)
-    adoptions.hold(PREFIX)
+    adoptions.hold(PREFIX, URN)
     assert adoptions.is_held(PREFIX)
     assert not adoptions.is_held("9zQ/hhKe01Lm")
     with pytest.raises(AdoptionError, match="is held by another resource of this stack already"):
@@ -136,7 +137,7 @@ def test_token_that_is_being_adopted_is_neither_free_nor_held() -> None:
         adoptions.take(PREFIX)
     with pytest.raises(AdoptionError, match="was left alone: the resource that was to adopt it failed"):
         adoptions.is_held(PREFIX)
-    adoptions.hold(PREFIX)
+    adoptions.hold(PREFIX, URN)
     assert adoptions.is_held(PREFIX)
 
 
@@ -187,3 +188,15 @@ def test_window_must_fit_into_the_life_of_the_token() -> None:
     assert fault == ("early_rotation_window_seconds", f"must be less than the age of token {PREFIX}, 3600")
     assert not list(find_mismatches(found, {"early_rotation_window_seconds": 3599.0}))
     assert not list(find_mismatches(token(), {"early_rotation_window_seconds": 3600.0}))
+
+
+def test_token_is_held_until_the_last_resource_lets_it_go() -> None:
+    """One that replaces its token does not let go for another that holds it too."""
+    adoptions = Adoptions()
+    adoptions.hold(PREFIX, URN)
+    adoptions.hold(PREFIX, f"{URN}-renamed")
+    adoptions.let_go(PREFIX, URN)
+    assert adoptions.is_held(PREFIX)
+    adoptions.let_go(PREFIX, f"{URN}-renamed")
+    assert not adoptions.is_held(PREFIX)
+    adoptions.check_free(PREFIX)
