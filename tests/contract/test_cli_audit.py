@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from pulumi_avn_token.cli import main
 from pulumi_avn_token.client import Client
 from pulumi_avn_token.errors import ExportError
 from tests.contract.servers import closed_port
-from tests.contract.test_cli import (
+from tests.contract.terminal import (
     AVN,
     DAY,
+    HOSTILE,
     SERIES_MARK,
     Account,
     Ran,
@@ -32,19 +33,11 @@ from tests.contract.test_cli import (
     stub,
     token_of_a_stack,
 )
-from tests.contract.test_cli_list import HOSTILE
 
 COMMAND = re.compile(r"`([^`]*)`")
 LEFTOVER = f"[pulumi-avn-token {SERIES_MARK}] Ingest"
 PLAINTEXT = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 """How an export writes a secret, with the text beside it."""
-
-
-@pytest.fixture
-def account(tmp_path: Path) -> Iterator[Account]:
-    """An account without a token, and somebody who is logged in to it."""
-    with Account(tmp_path) as account:
-        yield account
 
 
 def kept(account: Account, description: str = "CI", name: str = "ci", **how: Any) -> dict[str, Any]:

@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from tests.contract.test_cli import DAY, SERIES_MARK, SGR, Account, Ran, assert_error, assert_harmless, cells, plain
+from tests.contract.terminal import (
+    DAY,
+    HOSTILE,
+    SERIES_MARK,
+    SGR,
+    Account,
+    Ran,
+    assert_error,
+    assert_harmless,
+    cells,
+    plain,
+)
 
 OFFICIAL = (
     "EXPIRY_TIME",
@@ -24,26 +35,6 @@ OFFICIAL = (
 )
 """The columns of `avn user access-token list`, in its order."""
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0"
-HOSTILE = (
-    "\x1b[31mred",
-    "\x1b]0;title\x07",
-    "a\nb\r\nc\x0bd\x0ce",
-    "a\x85b\u2028c\u2029d",
-    "\u202eback\u202c",
-    "\x9b2J\x7f\x00\x08",
-    "a\tb",
-    "zero\u200bwidth\ufeff",
-    "[bold]markup[/bold] [link=https://a.example]x[/link] :smile:",
-    "<{%fg 1%}>",
-)
-"""Texts that would do something to a terminal, or to what prints them."""
-
-
-@pytest.fixture
-def account(tmp_path: Path) -> Iterator[Account]:
-    """An account without a token, and somebody who is logged in to it."""
-    with Account(tmp_path) as account:
-        yield account
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from jsonschema import Draft7Validator
 from pulumi_avn_token.manifest import load
 from pulumi_avn_token.schema import COMMENT, schema
 from tests.contract.servers import Server, said, token_object
-from tests.contract.test_cli import (
+from tests.contract.terminal import (
     DAY,
+    HOSTILE,
     SERIES_MARK,
     Account,
     assert_error,
@@ -25,7 +25,6 @@ from tests.contract.test_cli import (
     stub,
     token_of_a_stack,
 )
-from tests.contract.test_cli_list import HOSTILE
 
 ODD = (
     "null",
@@ -41,13 +40,6 @@ ODD = (
 )
 """Descriptions that YAML, or a careless writer of it, would take for something else."""
 PLACE = re.compile(r"(?P<file>.+):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<fault>.+)")
-
-
-@pytest.fixture
-def account(tmp_path: Path) -> Iterator[Account]:
-    """An account without a token, and somebody who is logged in to it."""
-    with Account(tmp_path) as account:
-        yield account
 
 
 def written(account: Account, *options: str, **environ: str) -> dict[str, Any]:

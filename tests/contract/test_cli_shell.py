@@ -17,7 +17,7 @@ import pytest
 
 from pulumi_avn_token.cli import main
 from tests.contract.servers import SILENT, Server
-from tests.contract.test_cli import COMMANDS, PROGRAM, STATES, Account, Ran, assert_error, stub
+from tests.contract.terminal import COMMANDS, PROGRAM, STATES, Account, Ran, assert_error, stub
 
 COMPLETE = "_PULUMI_AVN_TOKEN_COMPLETE"
 STATE = str(STATES / "0.1.0.json")
