@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
+import math
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 try:
     import click
@@ -30,6 +33,7 @@ from pulumi_avn_token.terminal import one_line
 
 if TYPE_CHECKING:
     from pulumi_avn_token.client import Client
+    from pulumi_avn_token.errors import Fault
     from pulumi_avn_token.holdings import Holding
     from pulumi_avn_token.model import TokenInfo
 
@@ -54,7 +58,7 @@ class _Program(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # descriptions are in any script
-        run: Callable[[], Any] = partial(
+        run: Callable[[], Any] = functools.partial(
             super().main,
             args,
             prog_name,
@@ -66,19 +70,31 @@ class _Program(click.Group):
         if not standalone_mode:
             return run()
         try:
-            status = run()
-            if sys.stdout is not None:
-                sys.stdout.flush()
-        except click.ClickException as error:
-            status = _tell_mistake(error)
-        except AvnTokenError as error:
-            status = _tell(str(error))
-        except OSError as error:  # of standard output: all others are told as errors of this package
-            _forget_output()
-            status = FAILED if error.errno == errno.EPIPE else _tell(f"cannot print: {error.strerror}")
-        except click.Abort:
-            status = INTERRUPTED
+            status = _status_of(run)
+        except SystemExit as end:  # click's, where nobody reads what is printed: that is no finding
+            status = FAILED if end.code else 0
+        except Exception:  # noqa: BLE001 - nor is a mistake of this program
+            traceback.print_exc()
+            status = FAILED
         sys.exit(status)
+
+
+def _status_of(run: Callable[[], Any]) -> int:
+    """The exit status of a command that is run here; what goes wrong is told."""
+    try:
+        status = int(run() or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.ClickException as error:
+        status = _tell_mistake(error)
+    except AvnTokenError as error:
+        status = _tell(str(error))
+    except OSError as error:  # of standard output: all others are told as errors of this package
+        _forget_output()
+        status = FAILED if error.errno == errno.EPIPE else _tell(f"cannot print: {error.strerror}")
+    except click.Abort:
+        status = INTERRUPTED
+    return status
 
 
 def _tell_mistake(error: click.ClickException) -> int:
@@ -130,7 +146,14 @@ _Command = Callable[..., Any]
 
 
 def _selecting(command: _Command) -> _Command:
-    """Add the options that choose tokens; the command gets a `selection`."""
+    """Add the options that choose tokens; the command gets a `selection`, without login sessions."""
+
+    @functools.wraps(command)
+    def selecting(*args: Any, **given: Any) -> Any:
+        chosen = {field: given.pop(field) for field in _CHOOSING}
+        return command(*args, selection=Selection(**chosen), **given)
+
+    selected: _Command = selecting
     options = (
         click.option("--prefix", "prefixes", metavar="PREFIX", multiple=True, help="The token with this prefix."),
         click.option("--description", metavar="TEXT", help="Described by this: a part, or a pattern such as 'CI *'."),
@@ -141,8 +164,11 @@ def _selecting(command: _Command) -> _Command:
         click.option("--unused-for", type=_span, metavar="SPAN", help="Not used for so long, such as 90d."),
     )
     for option in reversed(options):
-        command = option(command)
-    return command
+        selected = option(selected)
+    return selected
+
+
+_CHOOSING = ("prefixes", "description", "made_by_hand", "expiring_within", "unused_for")
 
 
 def _of_stacks(command: _Command) -> _Command:
@@ -167,14 +193,14 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="For programs: J
 @click.option("--reverse", is_flag=True, help="The other way round.")
 @click.option("--wide", is_flag=True, help="All columns, however narrow the terminal. So it is in a pipe.")
 @_as_json
-def list_(
+def list_(  # noqa: PLR0913 - one an option
     *,
     sessions: bool,
     order: str,
     reverse: bool,
     wide: bool,
     as_json: bool,
-    **chosen: Any,
+    selection: Selection,
 ) -> None:
     """List the account's valid tokens: until when, what for, how much of its life is left, and who used it last.
 
@@ -189,7 +215,7 @@ def list_(
     client = _client()
     listed = client.list_tokens()
     now = _now(client)
-    tokens = select(listed, Selection(sessions=sessions, **chosen), order, now)
+    tokens = select(listed, replace(selection, sessions=sessions), order, now)
     if reverse:
         tokens.reverse()
     if as_json:
@@ -254,12 +280,14 @@ def audit(  # noqa: PLR0913 - one an option
             "give the stacks: files of `pulumi stack export`, --stack NAME, or --all-stacks", context
         )
     client = _client()
-    holdings = list(_holdings(exports, stacks, all_stacks))
-    user = client.me()
-    own, foreign = inventory.of_user(holdings, user)
-    listed = client.list_tokens()
+    holdings = _exported(exports)
+    user, before = client.me(), client.list_tokens()
+    holdings += _exported_now(stacks, all_stacks)
+    after = client.list_tokens() if stacks or all_stacks else before
+    tokens = inventory.steady(before, after, holdings)
+    own, foreign = inventory.of_user(holdings, user, tokens)
     now = _now(client)
-    entries = [entry for entry in inventory.audit(listed, own, now, horizon) if not inventory.is_ignored(entry, ignore)]
+    entries = [entry for entry in inventory.audit(tokens, own, now, horizon) if not inventory.is_ignored(entry, ignore)]
     if as_json:
         _print_json(
             {"user": user.user, "other_users": inventory.users(foreign), "tokens": list(map(inventory.told, entries))}
@@ -288,12 +316,13 @@ def manifest() -> None:
 @_of_stacks
 @click.pass_context
 def from_account(
-    context: click.Context, /, *, exports: Sequence[str], stacks: Sequence[str], all_stacks: bool, **chosen: Any
+    context: click.Context, *, exports: Sequence[str], stacks: Sequence[str], all_stacks: bool, selection: Selection
 ) -> None:
     """Write a manifest that adopts the account's tokens as they are: applied, it changes nothing in the account.
 
-    Tokens that the given stacks hold already (as for `audit`) are left out, and so are login sessions. What cannot be
-    declared is named on standard error, and then the exit status is 1.
+    Tokens that the given stacks hold already (as for `audit`) are left out: add what is written to the manifest that
+    has them, do not replace it. Names of these stacks are not given again. Login sessions are left out too. What cannot
+    be declared is named on standard error, and then the exit status is 1.
 
     \b
     Examples:
@@ -303,55 +332,57 @@ def from_account(
     from pulumi_avn_token.from_account import write  # noqa: PLC0415
 
     client = _client()
-    held = {holding.token_prefix for holding in _holdings(exports, stacks, all_stacks) if holding.is_managed}
-    listed = client.list_tokens()
-    tokens = select(listed, Selection(**chosen), "created", _now(client))
+    holdings = _exported(exports)
+    listed = client.list_tokens()  # before the states, which so know of all that is in it
+    holdings += _exported_now(stacks, all_stacks)
+    tokens = select(listed, selection, "created", _now(client))
     if not tokens:
         _tell_of_none(listed)
-    free = [token for token in tokens if token.token_prefix not in held]
-    if tokens and not free:
+    written = write(tokens, holdings, trusted=selection.prefixes)
+    if tokens and written.held == len(tokens):
         click.echo("These stacks hold all of them already.", err=True)
-    written = write(free, trusted=chosen["prefixes"])
     click.echo(written.text.encode(), nl=False)  # a manifest is UTF-8 whatever the terminal is
     for token, reason in written.left_out:
         click.echo(f"left out: {one_line(token.token_prefix)}: {reason}", err=True)
-    unknown = [prefix for prefix in chosen["prefixes"] if all(prefix != token.token_prefix for token in listed)]
+    unknown = [prefix for prefix in selection.prefixes if all(prefix != token.token_prefix for token in listed)]
     for prefix in unknown:
         click.echo(f"no valid token has the prefix {one_line(shown(prefix))}", err=True)
     context.exit(FINDINGS if written.left_out or unknown else 0)
 
 
 @manifest.command(short_help="Check manifests: every fault, with its place.")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.File("rb"))
 @_as_json
 @click.pass_context
-def validate(context: click.Context, *, files: Sequence[str], as_json: bool) -> None:
+def validate(context: click.Context, *, files: Sequence[BinaryIO], as_json: bool) -> None:
     """Check manifests as `pulumi up` would, but for the account: FILE:LINE:COLUMN and what is wrong, for every fault.
 
-    \b
-    Example:
-      pulumi-avn-token manifest validate tokens.yaml
-    """  # noqa: D301
-    from pulumi_avn_token.manifest import load  # noqa: PLC0415
+    A FILE may be -, for a pipe.
 
-    faults: list[dict[str, Any]] = []
+    \b
+    Examples:
+      pulumi-avn-token manifest validate tokens.yaml
+      git show HEAD:tokens.yaml | pulumi-avn-token manifest validate -
+    """  # noqa: D301
+    from pulumi_avn_token.manifest import parse  # noqa: PLC0415
+
+    faults: list[Fault] = []
     for file in files:
         try:
-            count = len(load(file))
-        except ManifestError as error:  # noqa: PERF203 - all are told
-            for fault in error.faults:
-                place = re.match(r"([0-9]+):([0-9]+): (.*)", fault.removeprefix(f"{file}:"))
-                if place is None:  # it cannot be read
-                    raise
-                line, column, what = place.groups()
-                faults.append({"file": file, "line": int(line), "column": int(column), "fault": what})
-                if not as_json:
-                    click.echo(fault)
+            count = len(parse(file.read(), file.name))
+        except OSError as error:
+            raise click.FileError(file.name, error.strerror or "") from None
+        except ManifestError as error:
+            faults += error.places
+            told = str(error)
         else:
-            if not as_json:
-                click.echo(f"{file}: {count} token{'' if count == 1 else 's'}, no faults")
+            told = f"{file.name}: {count} token{'' if count == 1 else 's'}, no faults"
+        if not as_json:
+            click.echo(told)
     if as_json:
-        _print_json(faults)
+        _print_json(
+            [{"file": file, "line": line, "column": column, "fault": what} for file, line, column, what in faults]
+        )
     context.exit(FINDINGS if faults else 0)
 
 
@@ -446,7 +477,14 @@ def _client() -> Client:
     from pulumi_avn_token.client import Client  # noqa: PLC0415 - the emulator does without
     from pulumi_avn_token.credentials import find_credential  # noqa: PLC0415
 
-    return Client(find_credential(os.environ))
+    return Client(find_credential(os.environ), sleep=_wait)
+
+
+def _wait(seconds: float) -> None:
+    """Wait before a request is tried again; somebody who looks on is told."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        click.echo(f"Aiven cannot be reached now, or asks to wait: trying again in {math.ceil(seconds)} s.", err=True)
+    time.sleep(seconds)
 
 
 def _now(client: Client) -> datetime:
@@ -462,12 +500,17 @@ def _tell_of_none(listed: Sequence[TokenInfo]) -> None:
         click.echo("There are no tokens.", err=True)
 
 
-def _holdings(exports: Sequence[str], names: Sequence[str], all_stacks: bool) -> Iterator[Holding]:  # noqa: FBT001
+def _exported(paths: Sequence[str]) -> list[Holding]:
     from pulumi_avn_token import stacks  # noqa: PLC0415
 
-    yield from stacks.of_files(exports)
-    for name in dict.fromkeys((*names, *(stacks.names() if all_stacks else ()))):
-        yield from stacks.of_stack(name)
+    return list(stacks.of_files(paths))
+
+
+def _exported_now(names: Sequence[str], all_stacks: bool) -> list[Holding]:  # noqa: FBT001
+    from pulumi_avn_token import stacks  # noqa: PLC0415
+
+    every = dict.fromkeys((*names, *(stacks.names() if all_stacks else ())))
+    return [holding for name in every for holding in stacks.of_stack(name)]
 
 
 def _print_json(value: Any) -> None:

@@ -23,6 +23,7 @@ It never holds a header, a body, or more of a token than its prefix.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pulumi_avn_token.terminal import inert
 
@@ -34,12 +35,28 @@ class AvnTokenError(Exception):
         super().__init__(inert(message))
 
 
+class Fault(NamedTuple):
+    """One thing that is wrong with a manifest."""
+
+    file: str
+    line: int
+    """From 1."""
+    column: int
+    """In characters, from 1."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.what}"
+
+
 class ManifestError(AvnTokenError):
     """A manifest that cannot be used. `faults` holds all that is wrong with it, as `FILE:LINE:COLUMN: what`."""
 
-    def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = tuple(faults)
+    def __init__(self, faults: Sequence[Fault | str]) -> None:
+        self.faults = tuple(map(str, faults))
+        self.places = tuple(fault for fault in faults if isinstance(fault, Fault))
+        """The faults that have a place: all, unless the file cannot be read."""
+        super().__init__("\n".join(self.faults))
 
 
 class ExportError(AvnTokenError):

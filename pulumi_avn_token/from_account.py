@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -14,6 +14,9 @@ from pulumi_avn_token.arguments import find_faults
 from pulumi_avn_token.durations import exactly
 from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX, TokenInfo, shown
 from pulumi_avn_token.terminal import is_whole, one_line
+
+if TYPE_CHECKING:
+    from pulumi_avn_token.holdings import Holding
 
 _LONGEST_NAME = 50
 
@@ -24,28 +27,45 @@ class Written(NamedTuple):
     text: str
     left_out: Sequence[tuple[TokenInfo, str]]
     """Tokens that cannot be declared as they are, and why."""
+    held: int
+    """How many tokens are not in it because stacks have them."""
 
 
-def write(tokens: Iterable[TokenInfo], *, trusted: Collection[str] = ()) -> Written:
+def write(tokens: Iterable[TokenInfo], holdings: Iterable[Holding] = (), *, trusted: Collection[str] = ()) -> Written:
     """Write a manifest that adopts tokens: applied, it changes nothing in the account.
 
     Each has its settings beside its description, so that a new one in its place is made like it.
 
+    holdings: what stacks have is left out, and the names of their resources are not given again: under one of them, a
+    token would take another's place, which would be revoked.
     trusted: prefixes of tokens to adopt though a series has made them, and nobody has used them since.
     """
     entries: list[str] = []
     left_out: list[tuple[TokenInfo, str]] = []
     taken: dict[str, int] = {}
-    for token in tokens:
+    held: set[str] = set()
+    for holding in holdings:
+        taken[holding.name] = 1
+        held |= {holding.token_prefix} if holding.is_managed else set()
+    tokens = list(tokens)
+    free = [token for token in tokens if token.token_prefix not in held]
+    for token in free:
         arguments = _arguments(token)
         faults = [*_faults(arguments), *_doubts(token, is_trusted=token.token_prefix in trusted)]
         if faults:
             left_out.append((token, faults[0]))
             continue
         entries.append(_entry(_free(_slug(token), taken), token, arguments))
-    header = f"{schema.COMMENT}\n# (that file is what `pulumi-avn-token manifest schema` prints)\n"
+    count = len(tokens) - len(free)
+    header = [schema.COMMENT, "# (that file is what `pulumi-avn-token manifest schema` prints)"]
+    if count:
+        held_by_stacks = "1 token that stacks hold is" if count == 1 else f"{count} tokens that stacks hold are"
+        header += [
+            f"# {held_by_stacks} not in here: add this to your manifest, and do not replace it, since",
+            "# what a manifest no longer declares is revoked.",
+        ]
     body = "tokens:\n" + "".join(entries) if entries else "tokens: {}\n"
-    return Written(header + body, left_out)
+    return Written("".join(f"{line}\n" for line in header) + body, left_out, count)
 
 
 def _arguments(token: TokenInfo) -> dict[str, Any]:
@@ -112,12 +132,17 @@ def _is_plain(text: str) -> bool:
     return text == one_line(text)
 
 
+_LIKE_A_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+")
+"""YAML 1.2, by which editors read, has numbers that 1.1 has not: `1e3`, or `12e456789012`, which may be a prefix."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes each text on one line."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _is_plain(text) else '"')
+    is_safe = _is_plain(text) and not _LIKE_A_NUMBER.fullmatch(text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_safe else '"')
 
 
 _Dumper.add_representer(str, _represent_text)
@@ -125,12 +150,16 @@ _Dumper.add_representer(str, _represent_text)
 
 def _slug(token: TokenInfo) -> str:
     """A name for a resource after what the token is for; it begins with a letter."""
-    plain = unicodedata.normalize("NFKD", token.description).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_NAME].rstrip("-")
+    plain = unicodedata.normalize("NFKD", token.description).encode("ascii", "ignore").decode()
+    slug = _dashed(plain)[:_LONGEST_NAME].rstrip("-")
     if not slug:
-        slug = re.sub(r"[^a-z0-9]+", "-", shown(token.token_prefix).lower()).strip("-")
+        return f"token-{_dashed(shown(token.token_prefix))}".rstrip("-")
     is_plain = slug[:1].isalpha() and yaml.safe_load(slug) == slug  # `null` and `on` are not
-    return slug if is_plain else f"token-{slug}".rstrip("-")
+    return slug if is_plain else f"token-{slug}"
+
+
+def _dashed(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _free(name: str, taken: dict[str, int]) -> str:

@@ -5,7 +5,6 @@ Pure: the clock is an argument.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,16 +92,35 @@ def told(entry: Entry) -> dict[str, Any]:
     }
 
 
-def of_user(holdings: Iterable[Holding], user: User) -> tuple[list[Holding], list[Holding]]:
+def steady(before: Iterable[TokenInfo], after: Iterable[TokenInfo], holdings: Iterable[Holding]) -> list[TokenInfo]:
+    """Of the account as it was before and after the states were read: what can be judged by them.
+
+    A token that came or went meanwhile is there if a stack holds it, and passed over if none does: the `up` that made
+    or revoked it had not yet recorded that, or no longer did.
+    """
+    was, is_ = ({token.token_prefix: token for token in tokens} for tokens in (before, after))
+    known = {holding.token_prefix for holding in holdings} | (was.keys() & is_.keys())
+    return [token for token_prefix, token in (was | is_).items() if token_prefix in known]
+
+
+def of_user(
+    holdings: Iterable[Holding], user: User, tokens: Iterable[TokenInfo]
+) -> tuple[list[Holding], list[Holding]]:
     """Those holdings whose tokens are in a user's account, and those of others, which nobody can judge by it.
+
+    It is not recorded whose a token is that is only read: where there are others' tokens, it is the user's if it is
+    among these.
 
     WrongAccountError: there are only others.
     """
     own: list[Holding] = []
+    unclear: list[Holding] = []
     foreign: list[Holding] = []
     for holding in holdings:
         made_as = holding.made_as
-        (own if made_as is None or made_as.is_same_as(user) else foreign).append(holding)
+        (unclear if made_as is None else own if made_as.is_same_as(user) else foreign).append(holding)
+    listed = {token.token_prefix for token in tokens}
+    own += [holding for holding in unclear if not foreign or holding.token_prefix in listed]
     if foreign and not own:
         raise WrongAccountError(
             f"all tokens of these stacks belong to {', '.join(users(foreign))}, but the credential to {user.user}, who"
@@ -118,11 +136,7 @@ def users(holdings: Iterable[Holding]) -> list[str]:
 
 def is_ignored(entry: Entry, ignored: Iterable[str]) -> bool:
     """Whether a token is to be left out: by its prefix, or by its description, whole or as a shell pattern."""
-    described = entry.description.casefold()
-    return any(
-        text == entry.token_prefix or text.casefold() == described or fnmatch.fnmatchcase(described, text.casefold())
-        for text in ignored
-    )
+    return any(text == entry.token_prefix or listing.is_called(entry.description, text) for text in ignored)
 
 
 def audit(
@@ -203,22 +217,24 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
     maker = stray or known.series.get(mark or "")
     if maker is not None:
         what = f"{_words(maker)} made it in an `up` that was interrupted, and nobody got its secret"
-        advice = f"run `pulumi up --refresh` of {maker.stack}, which revokes it; or, {unless}, {revoke}"
+        advice = f"run `pulumi up --refresh` of {maker.stack}: unless its newest state holds it, that revokes it"
         return Finding(kind="undelivered", what=what, advice=advice)
     if marks.is_half_made(token):
         what = "an `up` that was interrupted made it, and nobody got its secret"
         return Finding(kind="undelivered", what=what, advice=f"{unless}, {revoke}")
     if mark is not None:
         what = "a series that these stacks do not hold made it, and nobody has used it since"
-        return Finding(kind="orphan", what=what, advice=f"if no other stack holds it, {revoke}")
+        return Finding(kind="orphan", what=what, advice=f"if no other stack, and no newer export, holds it, {revoke}")
     if (twin := known.descriptions.get(token.description)) is not None and not token.currently_active:
         what = f"no stack holds it, but {_words(twin)} has the same description; {_use(token, now)}"
-        return Finding(kind="orphan", what=what, advice=f"perhaps an `up` was interrupted; if nobody uses it, {revoke}")
+        advice = f"an `up` was interrupted, or has made it since the export; if {twin.stack} does not hold it, {revoke}"
+        return Finding(kind="orphan", what=what, advice=advice)
     return None
 
 
 def _adopt_or_revoke(token: TokenInfo) -> str:
-    adopt = f"adopt it: `pulumi-avn-token manifest from-account --prefix {token.token_prefix}`"
+    command = f"`pulumi-avn-token manifest from-account --prefix {token.token_prefix}`"
+    adopt = f"adopt it: add to your manifest what {command} prints"
     if token.currently_active:
         return f"it is the one that asks here; {adopt}; or leave it out: `--ignore {token.token_prefix}`"
     return f"{adopt}; or {_revoke(token)}"
@@ -320,7 +336,7 @@ def _trigger(holding: Holding) -> str:
 
 
 def _is_never_used(token: TokenInfo) -> bool:
-    return token.last_used_time is None or marks.find_mark(token) is not None
+    return marks.without_own_use(token).last_used_time is None
 
 
 def _use(token: TokenInfo, now: datetime) -> str:

@@ -30,7 +30,10 @@ class Selection:
     """Made by a person or a program: no login session, and nothing that a series made and did not deliver."""
     expiring_within: timedelta | None = None
     unused_for: timedelta | None = None
-    """Not used for so long; one that never was counts from when it was made."""
+    """Not used for so long; one that never was counts from when it was made.
+
+    It is no use that a series has given the token its description.
+    """
     sessions: bool = False
     """Login sessions too."""
 
@@ -39,7 +42,7 @@ class Selection:
         return (
             (self.sessions or token.created_manually is not False)
             and (not self.prefixes or token.token_prefix in self.prefixes)
-            and (self.description is None or _is_described(token, self.description))
+            and (self.description is None or _has(token.description, self.description))
             and (not self.made_by_hand or (token.created_manually is True and marks.find_mark(token) is None))
             and (self.expiring_within is None or _ends_before(token, now, self.expiring_within))
             and (self.unused_for is None or _is_unused_since(token, now, self.unused_for))
@@ -49,7 +52,7 @@ class Selection:
 ORDERS: Mapping[str, Callable[[TokenInfo], Any]] = {
     "expiry": lambda token: _time(token.expiry_time) or _LATEST,
     "created": lambda token: _time(token.create_time) or _EARLIEST,
-    "used": lambda token: _time(token.last_used_time) or _EARLIEST,
+    "used": lambda token: _time(marks.without_own_use(token).last_used_time) or _EARLIEST,
     "prefix": lambda token: token.token_prefix,
     "description": lambda token: token.description.casefold(),
 }
@@ -94,9 +97,14 @@ def since(time: str | None, now: datetime) -> timedelta | None:
     return None if then is None else max(timedelta(), now - then)
 
 
-def _is_described(token: TokenInfo, wanted: str) -> bool:
-    description, wanted = token.description.casefold(), wanted.casefold()
-    return wanted in description or fnmatch.fnmatchcase(description, wanted)
+def is_called(description: str, name: str) -> bool:
+    """Whether a description is this one, or fits this shell pattern; upper and lower case are the same."""
+    description, name = description.casefold(), name.casefold()
+    return name == description or fnmatch.fnmatchcase(description, name)
+
+
+def _has(description: str, part: str) -> bool:
+    return part.casefold() in description.casefold() or is_called(description, part)
 
 
 def _ends_before(token: TokenInfo, now: datetime, span: timedelta) -> bool:
@@ -105,7 +113,7 @@ def _ends_before(token: TokenInfo, now: datetime, span: timedelta) -> bool:
 
 
 def _is_unused_since(token: TokenInfo, now: datetime, span: timedelta) -> bool:
-    idle = since(token.last_used_time or token.create_time, now)
+    idle = since(marks.without_own_use(token).last_used_time or token.create_time, now)
     return idle is not None and idle >= span
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from pulumi_avn_token.arguments import find_faults, find_faults_of_series
 from pulumi_avn_token.durations import parse_duration
-from pulumi_avn_token.errors import ManifestError
+from pulumi_avn_token.errors import Fault, ManifestError
 from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH
 from pulumi_avn_token.terminal import is_whole
 
@@ -41,28 +41,29 @@ def load(path: str | os.PathLike[str]) -> dict[str, Declaration]:
             content = file.read()
     except OSError as error:
         raise ManifestError([f"{name}: cannot be read: {error.strerror}"]) from None
+    return parse(content, name)
+
+
+def parse(content: bytes, name: str) -> dict[str, Declaration]:
+    """Read what a manifest holds, as `load` does; `name` is its file's, for the faults."""
+    text = ""
     try:
         text = content.decode("utf-8-sig")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         *lines, last = error.object[: error.start].decode().split("\n")
-        raise ManifestError([f"{name}:{len(lines) + 1}:{len(last) + 1}: is not UTF-8 text"]) from None
-    return parse(text, name)
-
-
-def parse(text: str, name: str) -> dict[str, Declaration]:
-    """Read the text of a manifest, as `load` does; `name` is its file's, for the faults."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        raise ManifestError([Fault(name, len(lines) + 1, len(last) + 1, "is not UTF-8 text")]) from None
     except RecursionError:
-        raise ManifestError([f"{name}:1:1: is nested too deeply"]) from None
+        raise ManifestError([Fault(name, 1, 1, "is nested too deeply")]) from None
     except yaml.YAMLError as error:
-        raise ManifestError([f"{name}:{_describe(error, text)}"]) from None
+        raise ManifestError([Fault(name, *_describe(error, text))]) from None
     except (ValueError, OverflowError):
-        raise ManifestError([f"{name}:1:1: is not YAML: it holds a number that is too large"]) from None
+        raise ManifestError([Fault(name, 1, 1, "is not YAML: it holds a number that is too large")]) from None
     reader = _Reader()
     tokens = reader.manifest(root)
     if reader.faults:
-        raise ManifestError([f"{name}:{fault}" for fault in sorted(reader.faults, key=lambda fault: fault.place)])
+        faults = sorted(reader.faults, key=lambda fault: fault.place)
+        raise ManifestError([Fault(name, *fault.place, fault.what) for fault in faults])
     return tokens
 
 
@@ -70,10 +71,8 @@ class _Fault(Exception):  # noqa: N818 - collected rather than raised, mostly
     def __init__(self, node: yaml.Node | None, what: str) -> None:
         super().__init__(what)
         self.node = node
+        self.what = what
         self.place = (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (1, 1)
-
-    def __str__(self) -> str:
-        return f"{self.place[0]}:{self.place[1]}: {self.args[0]}"
 
 
 class _Faults(Exception):  # noqa: N818 - several of them
@@ -156,10 +155,10 @@ class _Reader:
                 told.arguments[argument] = _READERS[keys[name].kind](value_node)
             except _Fault as fault:
                 told.unread.add(argument)
-                self.faults.append(_Fault(fault.node, f"{where}.{name}: {fault.args[0]}"))
+                self.faults.append(_Fault(fault.node, f"{where}.{name}: {fault.what}"))
             except _Faults as several:
                 told.unread.add(argument)
-                self.faults += [_Fault(fault.node, f"{where}.{name}: {fault.args[0]}") for fault in several.faults]
+                self.faults += [_Fault(fault.node, f"{where}.{name}: {fault.what}") for fault in several.faults]
 
     def _entries(self, node: yaml.Node | None, where: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         """A mapping's entries in their order, without those that are named wrongly or twice."""
@@ -171,7 +170,7 @@ class _Reader:
             try:
                 key = _text(key_node)
             except _Fault as fault:
-                self.faults.append(_Fault(key_node, f"{where}: a key {fault.args[0]}"))
+                self.faults.append(_Fault(key_node, f"{where}: a key {fault.what}"))
                 continue
             if key in entries:
                 first = entries[key][0].start_mark.line + 1
@@ -247,8 +246,10 @@ def _triggers(node: yaml.Node) -> dict[str, str]:
 
 
 def _scalar(node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode) or not node.value:
+    if not isinstance(node, yaml.ScalarNode):
         raise _Fault(node, "must hold plain values")
+    if not node.value:
+        raise _Fault(node, "must not be empty: write null, or a text")
     return str(node.value)
 
 
@@ -336,12 +337,13 @@ def _unknown(key: str, keys: Mapping[str, Key]) -> str:
     return f"unknown key '{_cut(key)}'; {hint}"
 
 
-def _describe(error: yaml.YAMLError, text: str) -> str:
-    """What the YAML parser says, without its quotation of the file."""
+def _describe(error: yaml.YAMLError, text: str) -> tuple[int, int, str]:
+    """What the YAML parser says, with its place, without its quotation of the file."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         what = re.sub(r"'[^']{13,}'", "'…'", " ".join(filter(None, (error.context, error.problem))))
-        return f"{error.problem_mark.line + 1}:{error.problem_mark.column + 1}: is not YAML: {what}"
+        return error.problem_mark.line + 1, error.problem_mark.column + 1, f"is not YAML: {what}"
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position]
-        return f"{before.count(chr(10)) + 1}:{error.position - before.rfind(chr(10))}: is not YAML: {error.reason}"
-    return "1:1: is not YAML"
+        line, column = before.count("\n") + 1, error.position - before.rfind("\n")
+        return line, column, f"is not YAML: {error.reason}"
+    return 1, 1, "is not YAML"

@@ -57,9 +57,13 @@ def find_strays(tokens: Iterable[TokenInfo], mark: str, held: Container[str | No
     ]
 
 
-def without_own_use(token: TokenInfo, mark: str) -> TokenInfo:
-    """The token without the use that only gave it its description: nobody has used it yet."""
-    if not _is_used_by_its_maker(token, mark):
+def without_own_use(token: TokenInfo, mark: str | None = None) -> TokenInfo:
+    """The token without the use that only gave it its description: nobody has used it yet.
+
+    mark: that of the series that may have made it; None: any series.
+    """
+    is_own = _USED.search(token.last_user_agent or "") if mark is None else _is_used_by_its_maker(token, mark)
+    if not is_own:
         return token
     return dataclasses.replace(
         token, last_used_time=None, last_ip=None, last_user_agent=None, last_user_agent_human_readable=None

@@ -89,14 +89,17 @@ def shown(token: str) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """A time of the API: ISO 8601 with or without fractions, ending in `Z` or an offset; ValueError otherwise."""
+    """A time of the API, in UTC: ISO 8601 with or without fractions, with `Z` or an offset; ValueError otherwise."""
     # Python 3.10 reads neither `Z` nor fractions of other than three or six digits.
     whole, dot, rest = text.strip().replace("Z", "+00:00").replace("z", "+00:00").partition(".")
     if dot:
         digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
         whole += f".{digits[:6]:0<6}{rest[len(digits) :]}"
     time = datetime.fromisoformat(whole)
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    try:
+        return time.astimezone(timezone.utc) if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    except OverflowError:
+        raise ValueError("no time that there is in UTC") from None
 
 
 def written(time: datetime) -> str:

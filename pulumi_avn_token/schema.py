@@ -47,7 +47,9 @@ def schema() -> dict[str, Any]:
     series = _mapping(KEYS_OF_SERIES, ["description"])
     series["properties"]["rotation"] = rotation
     series["anyOf"] = [{"required": [name]} for name in _names(KEYS_OF_SERIES)["max_age_seconds"]]
-    token = {"if": {"required": ["rotation"]}, "then": series, "else": _mapping(KEYS, ["description"])}
+    plain = _mapping(KEYS, ["description"])
+    plain["properties"]["rotation"] = {"description": rotation["description"]}  # for editors, which offer what is here
+    token = {"if": {"required": ["rotation"]}, "then": series, "else": plain}
     tokens = {
         "type": "object",
         "description": "The tokens that should exist, by the names of their resources.",

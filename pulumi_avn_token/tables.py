@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pulumi_avn_token import inventory, listing
+from pulumi_avn_token import inventory, listing, marks
 from pulumi_avn_token.durations import roughly
 from pulumi_avn_token.model import TokenInfo, User, parse_time, to_the_second
 from pulumi_avn_token.terminal import one_line
@@ -67,7 +67,8 @@ def console(room: int = 0) -> Console:
 def print_tokens(tokens: Sequence[TokenInfo], now: datetime, *, wide: bool, sessions: bool) -> None:
     """Print a table of tokens; columns that there is no room for are named below it."""
     screen = console()
-    rows = {title: [column.cell(token, now) for token in tokens] for title, column in _COLUMNS.items()}
+    by_others = list(map(marks.without_own_use, tokens))
+    rows = {title: [column.cell(token, now) for token in by_others] for title, column in _COLUMNS.items()}
     is_shown = {"KIND": sessions, _MARK: any(token.currently_active for token in tokens)}
     rows = {title: cells for title, cells in rows.items() if is_shown.get(title, True)}
     natural = {title: max(cell_len(title), *(cell.cell_len for cell in cells)) for title, cells in rows.items()}
@@ -119,7 +120,8 @@ def print_findings(entries: Sequence[inventory.Entry], user: User, others: Seque
         if not entry.findings:
             screen.print(_heading("managed", "green", entry, screen.width))
             holders = ", ".join(f"{holding.name} of {holding.stack}" for holding in entry.holdings)
-            screen.print(Text(f"{' ' * _INDENT}{one_line(holders)}"))
+            for line in _wrapped(holders, screen.width):
+                screen.print(Text(line))
     screen.print(Text(_summary(entries, user.user)))
     if others:
         screen.print(Text(f"Not compared, since another user made them: tokens of {', '.join(others)}."))

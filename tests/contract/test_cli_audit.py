@@ -290,6 +290,14 @@ def test_it_asks_twice_and_writes_nothing(account: Account) -> None:
     assert sorted(account.asked()) == ["GET /v1/access_token", "GET /v1/me"]
 
 
+def test_it_lists_before_and_after_it_asks_the_engine(account: Account, tmp_path: Path) -> None:
+    """States that are read now are framed by two lists, so that what an `up` does meanwhile is told from a finding."""
+    path = stub(tmp_path / "bin", f"cat <<'E'\n{export(kept(account))}\nE")
+    account.asked()
+    assert account.run("audit", "--stack", "dev", PATH=path)[:2] == (0, "demo@example.org: 1 managed.\n")
+    assert sorted(account.asked()) == ["GET /v1/access_token", "GET /v1/access_token", "GET /v1/me"]
+
+
 def test_json_is_the_same_for_programs(account: Account) -> None:
     """`--json` holds the user and each token with its fields, its holders and its findings, and exits the same."""
     resource = kept(account, "CI")
@@ -351,7 +359,7 @@ def advice(account: Account, state: str) -> list[str]:
     return COMMAND.findall(account.run("audit", "-", stdin=state).out)
 
 
-@pytest.mark.parametrize("make", [unmanaged, half_made, never_delivered, recorded_stray, twin, of_another_series])
+@pytest.mark.parametrize("make", [unmanaged, half_made, twin, of_another_series])
 def test_the_advice_to_revoke_can_be_typed_as_it_is_printed(
     account: Account, make: Callable[[Account], list[dict[str, Any]]]
 ) -> None:
@@ -363,6 +371,58 @@ def test_the_advice_to_revoke_can_be_typed_as_it_is_printed(
     assert (ran.status, ran.err) == (0, "")
     assert before - set(account.tokens()) == {command.split()[-1]}
     assert account.run("audit", "-", stdin=state).status == 0
+
+
+@pytest.mark.parametrize("make", [never_delivered, recorded_stray])
+def test_nobody_is_led_to_revoke_what_a_newer_state_may_hold(
+    account: Account, make: Callable[[Account], list[dict[str, Any]]]
+) -> None:
+    """Where the stack is known that made a token, its own `up` decides: an export may be older than the token."""
+    commands = advice(account, export(*make(account)))
+    assert "pulumi up --refresh" in commands
+    assert not any("revoke" in command for command in commands)
+
+
+@pytest.mark.parametrize("option", [("--stack", "dev"), ("--all-stacks",)])
+@pytest.mark.parametrize("command", ["audit", "manifest"])
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_what_an_up_makes_meanwhile_is_not_judged(
+    account: Account, tmp_path: Path, option: tuple[str, ...], command: str, *, is_recorded: bool
+) -> None:
+    """A token that comes while the states are read is no finding, whether or not these know of it already."""
+    prefix = account.used("CI", max_age_seconds=300 * DAY)
+    resource = token_of_a_stack(account.token(prefix))
+    series = series_of_a_stack(account.token(account.used("Ingest", max_age_seconds=3650 * DAY)))
+    ran = account.run("user", "access-token", "revoke", prefix, program=AVN)
+    assert ran.status == 0
+    state = tmp_path / "state.json"
+    state.write_text(export(*[resource] * is_recorded, series), encoding="utf-8")
+    script = f"""case "$2" in
+    ls) echo '[{{"name": "dev"}}]' ;;
+    export)
+        made=$(avn user access-token create --description CI --json | tr -d '\\n')
+        prefix=$(echo "$made" | sed -E 's/.*"token_prefix": "([^"]*)".*/\\1/')
+        sed "s|{prefix}|$prefix|g" {state} ;;
+    esac"""
+    path = stub(tmp_path / "bin", script)
+    words = ("audit", "--all") if command == "audit" else ("manifest", "from-account")
+    ran = account.run(*words, *option, PATH=path)
+    assert ran.status == 0, ran
+    assert len(account.tokens()) == 3
+    if command == "audit":
+        assert ran.lines()[-1].startswith(f"demo@example.org: {1 + is_recorded} managed")
+        assert "gone" not in ran.out
+    else:
+        assert yaml.safe_load(ran.out) == {"tokens": {}}
+
+
+def test_what_an_up_revokes_meanwhile_is_not_judged(account: Account, tmp_path: Path) -> None:
+    """A token that goes while the states are read, and is in none of them any more, is not called unmanaged."""
+    prefix = account.used("CI", max_age_seconds=300 * DAY)
+    script = f"avn user access-token revoke {prefix} >&2; cat <<'E'\n{export(kept(account))}\nE"
+    ran = account.run("audit", "--stack", "dev", PATH=stub(tmp_path / "bin", script))
+    assert ran.out == "demo@example.org: 1 managed.\n"
+    assert prefix not in account.tokens()
 
 
 def test_the_advice_to_adopt_can_be_typed_as_it_is_printed(account: Account) -> None:

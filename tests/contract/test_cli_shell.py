@@ -91,7 +91,8 @@ def test_the_examples_of_the_help_can_be_typed(
         while isinstance(called, click.Group) and rest:
             called = called.commands[rest.pop(0)]
         assert not isinstance(called, click.Group)
-        called.make_context(call, rest)
+        with called.make_context(call, rest):
+            pass
 
 
 def test_without_a_command_it_shows_its_help(account: Account) -> None:

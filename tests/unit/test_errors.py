@@ -9,7 +9,7 @@ import re
 import pytest
 
 from pulumi_avn_token import errors
-from pulumi_avn_token.errors import ApiError, AvnTokenError, ManifestError
+from pulumi_avn_token.errors import ApiError, AvnTokenError, Fault, ManifestError
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BaseException)]
 
@@ -36,7 +36,7 @@ def test_tree_is_drawn_as_it_is() -> None:
 
 def test_tree_is_in_the_order_of_the_module() -> None:
     """Who reads on finds the classes in the order of the drawing."""
-    assert list(drawn()) == re.findall(r"(?m)^class (\w+)\(", inspect.getsource(errors))
+    assert list(drawn()) == re.findall(r"(?m)^class (\w+Error)\(", inspect.getsource(errors))
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -62,6 +62,16 @@ def test_manifest_error_has_a_line_for_each_fault() -> None:
     given.clear()
     assert error.faults == ("tokens.yaml:1:1: tokens is missing", "tokens.yaml:2:1: unknown key")
     assert str(error) == "\n".join(error.faults)
+    assert error.places == ()
+
+
+def test_manifest_error_tells_the_places_as_numbers_too() -> None:
+    """A fault of a file that could be read has a place, for programs, and is a line for people all the same."""
+    fault = Fault("tokens.yaml", 2, 7, "unknown key")
+    error = ManifestError([fault])
+    assert error.places == (fault,)
+    assert error.faults == ("tokens.yaml:2:7: unknown key",)
+    assert str(error) == "tokens.yaml:2:7: unknown key"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not ManifestError])

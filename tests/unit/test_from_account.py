@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pulumi_avn_token import manifest
 from pulumi_avn_token.adoption import find_mismatches
 from pulumi_avn_token.from_account import Written, write
-from pulumi_avn_token.lifecycle import SETTINGS, comparable
+from pulumi_avn_token.holdings import Holding, Role
+from pulumi_avn_token.lifecycle import SETTINGS, TOKEN_TYPE, comparable
 from pulumi_avn_token.marks import marked, user_agent
 from pulumi_avn_token.model import TokenInfo
 
@@ -43,7 +44,7 @@ def tokens(*descriptions: str) -> list[TokenInfo]:
 
 def read(written: Written) -> dict[str, manifest.Declaration]:
     """Read a written manifest as `pulumi up` would."""
-    return manifest.parse(written.text, "tokens.yaml")
+    return manifest.parse(written.text.encode(), "tokens.yaml")
 
 
 def names(*descriptions: str) -> list[str]:
@@ -108,10 +109,11 @@ def test_manifest_is_one_that_a_person_would_write() -> None:
     - user:read
     adopt_prefix: 9zQ/hhKe01Lm
 {FOREVER}{IN_USE}  token-1234:
-    description: '1234'
+    description: "1234"
     adopt_prefix: 1234567890/+
 """,
         [],
+        0,
     )
 
 
@@ -152,15 +154,15 @@ def test_what_a_person_should_know_is_a_comment(fields: dict[str, Any], notes: s
         (["  CI -- deploys!  "], ["ci-deploys"]),
         (["Ünïcödé Straße"], ["unicode-strae"]),
         (["żółw 日本語"], ["zow"]),
-        (["日本語"], ["prefix-0"]),
-        (["!!!"], ["prefix-0"]),
+        (["日本語"], ["token-prefix-0"]),
+        (["!!!"], ["token-prefix-0"]),
         (["1234"], ["token-1234"]),
         (["2026-11-01"], ["token-2026-11-01"]),
         (
             ["null", "on", "Yes", "NO", "true", "off", "y"],
             [*(f"token-{n}" for n in ("null", "on", "yes", "no", "true", "off")), "y"],
         ),
-        (["~", "<<"], ["prefix-0", "prefix-1"]),
+        (["~", "<<"], ["token-prefix-0", "token-prefix-1"]),
         (["x" * 1000], ["x" * 50]),
         ([f"{'x' * 49} y"], ["x" * 49]),
         (["a", "a", "A", "a!"], ["a", "a-2", "a-3", "a-4"]),
@@ -191,6 +193,56 @@ def test_names_are_unique_plain_and_stable(descriptions: list[str], length: int)
         assert len(name) < 70
         assert yaml.safe_load(name) == name
     assert names(*descriptions[:length]) == found[:length]
+
+
+@pytest.mark.parametrize(
+    "text", ["1e3", "0o17", "12e456789012", "-.inf", "+1", "-1.E+5", ".5", "1_000", "0x1F", "2026-11-25"]
+)
+def test_text_that_any_yaml_takes_for_a_number_is_in_quotes(text: str) -> None:
+    """What is a number or a date to YAML 1.1 or 1.2 is text to both, and so to editors, which read by the latter."""
+    written = write([token(text, text)])
+    assert written.text.count(f'"{text}"\n') + written.text.count(f"'{text}'\n") == 2
+
+
+def holding(name: str, prefix: str, role: Role = "current") -> Holding:
+    """Give a token that a stack tells of."""
+    urn = f"urn:pulumi:prod::tokens::{TOKEN_TYPE}::{name}"
+    return Holding(token_prefix=prefix, role=role, stack="tokens/prod", urn=urn, is_series=False)
+
+
+def test_what_stacks_hold_is_left_out_and_its_names_are_not_given_again() -> None:
+    """A token is not adopted twice, and none gets the name of a resource, whose token it would have revoked."""
+    account = tokens("CI deploys", "CI deploys", "CI deploys", "Nightly", "Notebooks")
+    holdings = [
+        holding("ci-deploys", "prefix/0"),
+        holding("ci-deploys-2", "long/gone+++", "leaving"),
+        holding("nightly", "prefix/3", "read"),
+        holding("Notebooks", "of/another+++"),
+    ]
+    written = write(account, iter(holdings))
+    assert {name: declared.arguments["adopt_prefix"] for name, declared in read(written).items()} == {
+        "ci-deploys-3": "prefix/1",
+        "ci-deploys-4": "prefix/2",
+        "nightly-2": "prefix/3",
+        "notebooks": "prefix/4",
+    }
+    assert written.held == 1
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 token that stacks hold is"), (2, "2 tokens that stacks hold are")])
+def test_manifest_beside_another_says_that_it_is_to_be_added(count: int, words: str) -> None:
+    """Who would put it in the place of the manifest that declares the others would have those revoked."""
+    account = tokens("a", "b", "c")
+    written = write(account, [holding(f"x{number}", f"prefix/{number}") for number in range(count)])
+    header, comment = written.text.split("tokens:\n")[0].split("prints)\n")
+    assert header.startswith("# yaml-language-server")
+    assert comment == (
+        f"# {words} not in here: add this to your manifest, and do not replace it, since\n"
+        "# what a manifest no longer declares is revoked.\n"
+    )
+    everything = write(account, [holding(f"x{number}", f"prefix/{number}") for number in range(3)])
+    assert everything.text.endswith("revoked.\ntokens: {}\n")
+    assert (read(everything), everything.held) == ({}, 3)
 
 
 TOO_YOUNG = "its max_age_seconds must be a whole number of seconds from 600 to 315360000, not {}"

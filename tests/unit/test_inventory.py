@@ -16,7 +16,19 @@ from hypothesis import strategies as st
 
 from pulumi_avn_token.errors import ExportError, WrongAccountError
 from pulumi_avn_token.holdings import Holding, Role, find_holdings
-from pulumi_avn_token.inventory import FAILURES, KINDS, Entry, Finding, Kind, audit, is_ignored, of_user, told, users
+from pulumi_avn_token.inventory import (
+    FAILURES,
+    KINDS,
+    Entry,
+    Finding,
+    Kind,
+    audit,
+    is_ignored,
+    of_user,
+    steady,
+    told,
+    users,
+)
 from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE
 from pulumi_avn_token.marks import marked, user_agent
 from pulumi_avn_token.model import TokenInfo, User, written
@@ -32,7 +44,7 @@ OTHER_MARK = "series-fedcba9876543210"
 OWN_USE = user_agent("pulumi-avn-token/1.0", MARK)
 ANN = User(user="ann@example.org", user_id="u1")
 
-ADOPT = f"adopt it: `pulumi-avn-token manifest from-account --prefix {PREFIX}`"
+ADOPT = f"adopt it: add to your manifest what `pulumi-avn-token manifest from-account --prefix {PREFIX}` prints"
 REVOKE = f"revoke it: `avn user access-token revoke {PREFIX}`"
 
 
@@ -168,7 +180,7 @@ UNLESS = "unless an `up` is running right now"
 LEFT_BEHIND = (
     "undelivered",
     f"ingest of tokens/prod {IN_AN_UP}",
-    f"run `pulumi up --refresh` of tokens/prod, which revokes it; or, {UNLESS}, {REVOKE}",
+    "run `pulumi up --refresh` of tokens/prod: unless its newest state holds it, that revokes it",
 )
 HALF_MADE = (
     "undelivered",
@@ -178,12 +190,12 @@ HALF_MADE = (
 OF_ANOTHER = (
     "orphan",
     "a series that these stacks do not hold made it, and nobody has used it since",
-    f"if no other stack holds it, {REVOKE}",
+    f"if no other stack, and no newer export, holds it, {REVOKE}",
 )
 TWIN = (
     "orphan",
     "no stack holds it, but twin of tokens/prod has the same description; last used 1h ago from 192.0.2.1 by curl/8",
-    f"perhaps an `up` was interrupted; if nobody uses it, {REVOKE}",
+    f"an `up` was interrupted, or has made it since the export; if tokens/prod does not hold it, {REVOKE}",
 )
 SERIES = holding("its/current+", name="ingest", mark=MARK)
 SAME = holding("its/own+own+", name="twin", outs={"description": "CI deploys"})
@@ -671,9 +683,9 @@ def test_tokens_of_other_users_are_kept_apart() -> None:
     own = [owned("ann@example.org", "u1"), owned("ann@new.example", "u1"), owned("ann@example.org"), owned(None)]
     foreign = [owned("bob@example.org", "u2"), owned("ann@example.org", "u2"), owned("bob@example.org")]
     both = [own[0], foreign[0], own[1], foreign[1], own[2], foreign[2], own[3]]
-    assert of_user(iter(both), ANN) == (own, foreign)
-    assert of_user(own, ANN) == (own, [])
-    assert of_user([], ANN) == ([], [])
+    assert of_user(iter(both), ANN, [token()]) == (own, foreign)
+    assert of_user(own, ANN, []) == (own, [])
+    assert of_user([], ANN, [token()]) == ([], [])
     assert users(both) == ["ann@example.org", "ann@new.example", "bob@example.org"]
     assert users([owned(None)]) == []
 
@@ -682,12 +694,44 @@ def test_stacks_of_others_alone_cannot_be_judged() -> None:
     """With a credential of another user everything would look gone: that is told, with whose credential is needed."""
     foreign = [owned("cleo@example.org", "u3"), owned("bob@example.org", "u2"), owned("bob@example.org", "u2")]
     with pytest.raises(WrongAccountError) as caught:
-        of_user(foreign, ANN)
+        of_user(foreign, ANN, [token()])
     assert str(caught.value) == (
         "all tokens of these stacks belong to bob@example.org, cleo@example.org, but the credential to ann@example.org,"
         " who cannot see them: use a credential of theirs"
     )
-    assert of_user([*foreign, owned(None)], ANN)[1] == foreign
+    assert of_user([*foreign, owned(None)], ANN, [token()]) == ([owned(None)], foreign)
+    with pytest.raises(WrongAccountError):
+        of_user([*foreign, owned(None)], ANN, [])
+
+
+def test_whose_a_token_is_that_is_only_read_is_told_by_the_account() -> None:
+    """Beside tokens of others, one that nobody is recorded of is the user's if the account shows it, else unknown."""
+    own, foreign = owned("ann@example.org"), owned("bob@example.org", "u2")
+    here, elsewhere = owned(None, prefix="is/here/here"), owned(None, prefix="not/here/at+")
+    listed = [token("is/here/here")]
+    assert of_user([own, foreign, here, elsewhere], ANN, listed) == ([own, here], [foreign])
+    assert of_user([own, here, elsewhere], ANN, listed) == ([own, here, elsewhere], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_held", "is_there"),
+    [
+        (True, True, False, True),
+        (True, True, True, True),
+        (False, True, False, False),
+        (True, False, False, False),
+        (False, True, True, True),
+        (True, False, True, True),
+        (False, False, True, False),
+    ],
+)
+def test_what_comes_or_goes_beside_the_audit_is_judged_by_who_holds_it(
+    *, before: bool, after: bool, is_held: bool, is_there: bool
+) -> None:
+    """A token that an `up` makes or revokes at that moment is neither unmanaged nor gone."""
+    was, is_ = ([token(description=when)] * there for when, there in (("was", before), ("is", after)))
+    found = steady(was, is_, [holding()] * is_held)
+    assert [only.description for only in found] == ["is" if after else "was"] * is_there
 
 
 # Whatever there is
@@ -830,8 +874,8 @@ def test_texts_of_others_stay_on_their_line(  # noqa: PLR0913 - each a text of s
     ends = token(
         PREFIX if is_there else "other/other+",
         description,
-        last_user_agent=agent,
-        last_ip=address,
+        last_user_agent=f"y{agent}",
+        last_ip=f"y{address}",
         expiry_time=in_time(days(1)),
     )
     found = [finding for only in entries([ends], held) for finding in only.findings]
@@ -840,7 +884,7 @@ def test_texts_of_others_stay_on_their_line(  # noqa: PLR0913 - each a text of s
         assert finding.what.isprintable()
         assert finding.advice.isprintable()
     with pytest.raises(WrongAccountError) as caught:
-        of_user([owned(f"x{name}", "u2")], ANN)
+        of_user([owned(f"x{name}", "u2")], ANN, [])
     assert str(caught.value).isprintable()
 
 
@@ -898,12 +942,13 @@ def test_export_that_is_read_can_be_audited(outs: dict[str, Any], name: str, val
         how: True,
     }
     with contextlib.suppress(ExportError, WrongAccountError):
-        own, foreign = of_user(find_holdings({"deployment": {"resources": [resource]}}), ANN)
+        holdings = list(find_holdings({"deployment": {"resources": [resource]}}))
         for tokens in ([], [token(expiry_time=in_time(days(1)))]):
+            own, foreign = of_user(holdings, ANN, tokens)
             for only in entries(tokens, own):
                 json.dumps(told(only))
                 is_ignored(only, ["x"])
-        users(foreign)
+            users(foreign)
 
 
 def test_time_is_told_in_utc() -> None:

@@ -201,6 +201,8 @@ def test_expiring_within_a_span_includes_its_end(expiry: timedelta | str | None,
         ({"create_time": -days(90)}, True),
         ({"create_time": -days(90) + INSTANT}, False),
         ({"last_used_time": -days(90), "create_time": -days(1)}, True),
+        ({"last_used_time": -days(89), "create_time": -days(90), "last_user_agent": OWN_USE}, True),
+        ({"last_used_time": -days(90), "create_time": -days(89), "last_user_agent": OWN_USE}, False),
         ({}, False),
     ],
 )
@@ -223,7 +225,11 @@ FILTERS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "description": ("deploys", {"description": "CI deploys"}, {"description": "nightly"}),
     "made_by_hand": (True, {"last_user_agent": "curl/8"}, {"last_user_agent": OWN_USE}),
     "expiring_within": (days(7), {"expiry_time": in_time(days(6))}, {"expiry_time": in_time(days(8))}),
-    "unused_for": (days(30), {"last_used_time": in_time(-days(31))}, {"last_used_time": in_time(-days(29))}),
+    "unused_for": (
+        days(30),
+        {"last_used_time": in_time(-days(31)), "create_time": in_time(-days(31))},
+        {"last_used_time": in_time(-days(29)), "create_time": in_time(-days(29))},
+    ),
     "sessions": (False, {"created_manually": True}, {"created_manually": False}),
 }
 """Of each filter: what it is set to, and what a token has that it lets through, or not."""
@@ -280,6 +286,12 @@ def test_each_order(order: str) -> None:
     tokens = [token(**fields) for fields in ORDERED[order]]
     for shuffled in permutations(tokens):
         assert select(shuffled, ALL, order, NOW) == tokens
+
+
+def test_token_that_only_its_series_has_used_is_sorted_as_never_used() -> None:
+    """That a series has given a token its description is no use."""
+    introduced = token(last_used_time=timedelta(), last_user_agent=OWN_USE)
+    assert ORDERS["used"](introduced) == ORDERS["used"](token(last_used_time=None))
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -167,7 +167,7 @@ KEYS = (
         ("ip_allowlist: [nowhere]", f"4:19: tokens.ci.ip_allowlist: {NETWORKS}; number 1 is none"),
         ("rotation_triggers: x", "4:24: tokens.ci.rotation_triggers: must be a mapping"),
         ("rotation_triggers: {a: [1]}", "4:28: tokens.ci.rotation_triggers: must hold plain values"),
-        ("rotation_triggers: {a: ''}", "4:28: tokens.ci.rotation_triggers: must hold plain values"),
+        ("rotation_triggers: {a: ''}", "4:28: tokens.ci.rotation_triggers: must not be empty: write null, or a text"),
         ("rotation_triggers: {[a]: b}", "4:25: tokens.ci.rotation_triggers: must hold plain values"),
         ("rotation_triggers: {a: b, 'a': c}", "4:31: tokens.ci.rotation_triggers: a is there twice"),
         ("adopt_prefix: 1234", '4:19: tokens.ci.adopt_prefix: must be text: write it in quotes, "1234"'),

@@ -117,6 +117,15 @@ def test_use_that_only_gave_the_description_is_none() -> None:
     """A token whose one request was its own introduction counts as never used, and keeps all else."""
     rest: dict[str, Any] = {"create_time": "2026-11-01T12:00:00Z", "expiry_time": "2026-12-01T12:00:00Z"}
     assert without_own_use(token(**BY_ITSELF, **rest), MARK) == token(**rest)
+    assert without_own_use(token(**BY_ITSELF, **rest)) == token(**rest)
+
+
+def test_without_a_mark_the_introduction_by_any_series_is_no_use() -> None:
+    """Who does not know whose a token is knows such a use all the same; one by anybody else is kept."""
+    by_another_series = token(**{**BY_ITSELF, "last_user_agent": user_agent("pulumi-avn-token/1.0", OTHER_MARK)})
+    assert without_own_use(by_another_series) == token()
+    used = token(last_user_agent="curl/8", last_used_time="2026-11-01T12:00:00Z", last_ip="192.0.2.1")
+    assert without_own_use(used) == used
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ BEYOND_A_SCHEMA = [
 def find_faults(text: str) -> tuple[str, ...]:
     """Find what the loader has against a manifest."""
     try:
-        manifest.parse(text, "t.yaml")
+        manifest.parse(text.encode(), "t.yaml")
     except ManifestError as error:
         return error.faults
     return ()
@@ -82,10 +82,18 @@ def test_schema_is_one() -> None:
     assert COMMENT.removeprefix("# yaml-language-server: $schema=") == FILE_NAME
 
 
+def test_schema_beside_the_example_is_this_one() -> None:
+    """The file that the example's first line names is there, and is what `manifest schema` prints."""
+    example = ROOT / "examples" / "tokens"
+    assert (example / "tokens.yaml").read_text(encoding="utf-8").startswith(f"{COMMENT}\n")
+    assert json.loads((example / FILE_NAME).read_text(encoding="utf-8")) == SCHEMA
+
+
 def test_keys_of_schema_and_loader_are_the_same() -> None:
     """Each key that the loader reads is in the schema, in its place, and no other; but a secret has no place there."""
     assert list(SCHEMA["properties"]) == ["tokens"]
-    assert list(PLAIN["properties"]) == [name for name, key in manifest.KEYS.items() if key.kind != "secret"]
+    plain = [name for name, key in manifest.KEYS.items() if key.kind != "secret"]
+    assert list(PLAIN["properties"]) == [*plain, "rotation"]
     assert list(SERIES["properties"]) == [*manifest.KEYS_OF_SERIES, "rotation"]
     assert [f"rotation.{name}" for name in ROTATION["properties"]] == list(manifest.KEYS_OF_ROTATION)
     assert not any(key.kind == "secret" for key in manifest.KEYS_OF_SERIES.values())
@@ -441,7 +449,7 @@ def test_two_that_adopt_one_token_are_told_by_the_loader() -> None:
         ("tokens: {ci: {<<: {description: d}}}", "tokens.ci: a key must be text; merging (<<) is not supported"),
         (
             "tokens: {ci: {description: d, rotation_triggers: {a: }}}",
-            "tokens.ci.rotation_triggers: must hold plain values",
+            "tokens.ci.rotation_triggers: must not be empty: write null, or a text",
         ),
         (
             "tokens: {ci: {description: d, max_age_seconds: 01130}}",
