@@ -73,6 +73,33 @@ def test_all_shows_what_is_in_order_and_who_holds_it(account: Account) -> None:
     assert re.search(r"^managed +\S{12} +CI deploys\n +ci of scratch/test\n", ran.out)
 
 
+def test_a_token_of_many_has_all_their_names_on_the_screen(account: Account) -> None:
+    """However many hold a token, `--all` names them in lines that fit, and in a pipe in one."""
+    token = account.token(account.used("CI", max_age_seconds=300 * DAY))
+    current = token_of_a_stack(token, "current-of-the-token")
+    leaving = [{**token_of_a_stack(token, f"leaving-it-{number}"), "delete": True} for number in range(6)]
+    state = export(current, *leaving)
+    (_, *holders, _) = account.run("audit", "-", "--all", stdin=state).lines()
+    assert len(holders) == 1
+    shown = account.run("audit", "-", "--all", stdin=state, COLUMNS="60").lines()
+    assert max(map(len, shown)) <= 60
+    assert " ".join(shown[1:-1]).split() == holders[0].split()
+
+
+def test_a_token_that_is_only_read_is_gone_only_if_it_was_the_users(account: Account) -> None:
+    """It is not recorded whose such a token is: beside tokens of another user, it may well be that one's."""
+    mine = kept(account)
+    read = {**token_of_a_stack({**mine["outputs"], "token_prefix": "XCJ3+bgWywIh"}, "read"), "external": True}
+    del read["outputs"]["__owner"]
+    theirs = token_of_a_stack(
+        {**mine["outputs"], "token_prefix": "9zQ/hhKe01Lm"}, "theirs", __owner={"user": "b@example.org"}
+    )
+    assert "1 managed, 1 gone" in account.run("audit", "-", stdin=export(mine, read)).out
+    beside = account.run("audit", "-", stdin=export(mine, read, theirs))
+    assert beside.out.startswith("demo@example.org: 1 managed.\n")
+    assert_error(account.run("audit", "-", stdin=export(read, theirs)), "b@example.org", "use a credential of theirs")
+
+
 def unmanaged(account: Account) -> list[dict[str, Any]]:
     """A token that somebody made by hand."""
     account.used("by hand", max_age_seconds=300 * DAY)

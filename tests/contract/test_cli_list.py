@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.servers import Server, said, token_object
 from tests.contract.terminal import (
     DAY,
     HOSTILE,
@@ -365,6 +366,19 @@ def test_made_by_hand_leaves_out_what_a_series_left_behind(account: Account) -> 
     assert len(descriptions(account.run("list"))) == 3
 
 
+def test_that_a_series_gave_a_token_its_description_is_no_use(account: Account) -> None:
+    """Nobody has used such a token yet: so it is shown, sorted and chosen; programs get what the account says."""
+    prefix = account.make("Ingest")
+    account.record(prefix, create_time=-2 * DAY)
+    account.use(prefix, ago=2 * DAY - 1, by=f"pulumi-avn-token/0.1.0 ({SERIES_MARK})")
+    (row,) = table(account.run("list"))
+    assert {row[name] for name in ("LAST_USED", "LAST_USED_TIME")} == {"never"}
+    assert {row[name] for name in ("LAST_IP", "LAST_USER_AGENT")} == {"-"}
+    assert descriptions(account.run("list", "--unused-for", "2d")) == ["Ingest"]
+    (told,) = account.run("list", "--json").json()
+    assert told["last_used_time"] == account.token(prefix)["last_used_time"]
+
+
 def test_sessions_are_shown_only_on_demand(account: Account) -> None:
     """Logins are no tokens that somebody made: they are hidden, or listed and told apart."""
     account.make("CI")
@@ -469,6 +483,27 @@ def test_failures_are_told_in_one_line_with_what_to_do(account: Account) -> None
     assert_error(account.run("list"), "AIVEN_WEB_URL")
     account.emulator.faults = [{"kind": "status", "status": 429, "retry_after": "seconds", "retry_after_seconds": 3000}]
     assert_error(account.run("list"), "rate limit", "wait")
+
+
+def test_who_looks_on_is_told_that_it_waits(account: Account) -> None:
+    """A terminal is told why nothing happens; a log, which nobody waits for, is not."""
+    busy = {"kind": "status", "status": 429, "retry_after": "seconds", "retry_after_seconds": 1, "times": 1}
+    account.make("CI")
+    account.emulator.faults = [busy]
+    seen = account.see("list")
+    assert seen.status == 0
+    first, *rest = seen.lines()
+    assert re.fullmatch(r"Aiven cannot be reached now, or asks to wait: trying again in [12] s\.", first)
+    assert any("CI" in line for line in rest)
+    account.emulator.faults = [busy]
+    assert account.run("list")[::2] == (0, "")
+
+
+def test_no_time_is_too_far_off(account: Account) -> None:
+    """A time that is none in UTC is told as an answer that is not Aiven's, whatever is asked for."""
+    with Server(said({"tokens": [token_object(expiry_time="0001-01-01T00:00:00+14:00")]})) as far:
+        for options in ((), ("--json",), ("--sort", "used")):
+            assert_error(account.run("list", *options, AIVEN_WEB_URL=far.url), "expiry_time")
 
 
 def test_no_stack_is_offered_to_who_has_none(account: Account) -> None:

@@ -221,6 +221,16 @@ def test_what_stacks_hold_is_left_out(account: Account, tmp_path: Path) -> None:
     account.asked()
     account.run("manifest", "from-account", str(file))
     assert account.asked() == ["GET /v1/access_token"]
+    assert "1 token that stacks hold is not in here: add this to your manifest" in ran.out
+
+
+def test_no_name_of_the_stacks_is_given_again(account: Account) -> None:
+    """Added to the program, a token would else take the place of the one that has its name, which would be revoked."""
+    held, _ = account.make("CI deploys"), account.make("CI deploys")
+    ran = account.run(
+        "manifest", "from-account", "-", stdin=export(token_of_a_stack(account.token(held), "ci-deploys"))
+    )
+    assert list(yaml.safe_load(ran.out)["tokens"]) == ["ci-deploys-2"]
 
 
 def test_nothing_is_left_to_take_over_where_stacks_hold_all(account: Account) -> None:
@@ -394,6 +404,15 @@ def test_a_file_that_cannot_be_read_is_no_finding(account: Account, tmp_path: Pa
     for file in (tmp_path / "none.yaml", tmp_path, Path("/proc/self/mem")):
         assert_error(account.run("manifest", "validate", *options, str(file)), str(file))
     assert_error(account.run("manifest", "validate", *options), "FILE")
+
+
+def test_a_manifest_comes_in_a_pipe_too(account: Account) -> None:
+    """`-` is standard input, whose faults have places like any other's."""
+    good = account.run("manifest", "validate", "-", stdin="tokens: {ci: {description: CI}}\n")
+    assert good == (0, "<stdin>: 1 token, no faults\n", "")
+    bad = account.run("manifest", "validate", "-", stdin="tokens: {ci: {description: 5}}\n")
+    assert (bad.status, bad.err) == (1, "")
+    assert bad.out.startswith("<stdin>:1:28: ")
 
 
 def test_what_a_file_holds_does_nothing_to_the_terminal(account: Account, tmp_path: Path) -> None:

@@ -266,6 +266,18 @@ def test_a_closed_pipe_ends_it_without_a_word(account: Account, line: str) -> No
             timeout=60,
         )
     assert ran.stderr == b""
+    assert ran.returncode in {0, 2}, "1 is for findings"
+
+
+def test_a_mistake_of_the_program_is_no_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody has thought of ends in a traceback for its report, and in status 2."""
+    monkeypatch.setattr("pulumi_avn_token.cli._print_json", {}.__getitem__)
+    with pytest.raises(SystemExit) as caught:
+        main(["manifest", "schema"])
+    assert caught.value.code == 2
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_the_first_line_can_be_had(account: Account) -> None:

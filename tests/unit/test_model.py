@@ -85,6 +85,8 @@ def test_time_that_was_written_is_read_back(time: datetime, minutes: int) -> Non
         "2026-11-24T12:00:00ZZ",
         "2026-11-24T12:00:00.x",
         "1795521600",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-00:01",
     ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
