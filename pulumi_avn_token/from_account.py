@@ -61,8 +61,8 @@ def write(tokens: Iterable[TokenInfo], holdings: Iterable[Holding] = (), *, trus
     if count:
         held_by_stacks = "1 token that stacks hold is" if count == 1 else f"{count} tokens that stacks hold are"
         header += [
-            f"# {held_by_stacks} not in here: add this to your manifest, and do not replace it, since",
-            "# what a manifest no longer declares is revoked.",
+            f"# {held_by_stacks} not in here: add this to your manifest, and",
+            "# do not replace it, since what a manifest no longer declares is revoked.",
         ]
     body = "tokens:\n" + "".join(entries) if entries else "tokens: {}\n"
     return Written("".join(f"{line}\n" for line in header) + body, left_out, count)

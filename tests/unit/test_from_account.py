@@ -237,8 +237,8 @@ def test_manifest_beside_another_says_that_it_is_to_be_added(count: int, words: 
     header, comment = written.text.split("tokens:\n")[0].split("prints)\n")
     assert header.startswith("# yaml-language-server")
     assert comment == (
-        f"# {words} not in here: add this to your manifest, and do not replace it, since\n"
-        "# what a manifest no longer declares is revoked.\n"
+        f"# {words} not in here: add this to your manifest, and\n"
+        "# do not replace it, since what a manifest no longer declares is revoked.\n"
     )
     everything = write(account, [holding(f"x{number}", f"prefix/{number}") for number in range(3)])
     assert everything.text.endswith("revoked.\ntokens: {}\n")
