@@ -280,9 +280,9 @@ def audit(  # noqa: PLR0913 - one an option
             "give the stacks: files of `pulumi stack export`, --stack NAME, or --all-stacks", context
         )
     client = _client()
-    holdings = _exported(exports)
+    holdings = _in_exports(exports)
     user, before = client.me(), client.list_tokens()
-    holdings += _exported_now(stacks, all_stacks)
+    holdings += _in_stacks(stacks, all_stacks)
     after = client.list_tokens() if stacks or all_stacks else before
     tokens = inventory.steady(before, after, holdings)
     own, foreign = inventory.of_user(holdings, user, tokens)
@@ -332,9 +332,9 @@ def from_account(
     from pulumi_avn_token.from_account import write  # noqa: PLC0415
 
     client = _client()
-    holdings = _exported(exports)
+    holdings = _in_exports(exports)
     listed = client.list_tokens()  # before the states, which so know of all that is in it
-    holdings += _exported_now(stacks, all_stacks)
+    holdings += _in_stacks(stacks, all_stacks)
     tokens = select(listed, selection, "created", _now(client))
     if not tokens:
         _tell_of_none(listed)
@@ -500,13 +500,13 @@ def _tell_of_none(listed: Sequence[TokenInfo]) -> None:
         click.echo("There are no tokens.", err=True)
 
 
-def _exported(paths: Sequence[str]) -> list[Holding]:
+def _in_exports(paths: Sequence[str]) -> list[Holding]:
     from pulumi_avn_token import stacks  # noqa: PLC0415
 
     return list(stacks.of_files(paths))
 
 
-def _exported_now(names: Sequence[str], all_stacks: bool) -> list[Holding]:  # noqa: FBT001
+def _in_stacks(names: Sequence[str], all_stacks: bool) -> list[Holding]:  # noqa: FBT001
     from pulumi_avn_token import stacks  # noqa: PLC0415
 
     every = dict.fromkeys((*names, *(stacks.names() if all_stacks else ())))
