@@ -227,7 +227,7 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
         return Finding(kind="orphan", what=what, advice=f"if no other stack, and no newer export, holds it, {revoke}")
     if (twin := known.descriptions.get(token.description)) is not None and not token.currently_active:
         what = f"no stack holds it, but {_words(twin)} has the same description; {_use(token, now)}"
-        advice = f"perhaps an `up` was interrupted, or made it since the export; if {twin.stack} does not hold it, {revoke}"
+        advice = f"perhaps an `up` was interrupted, or the export is old; if {twin.stack} does not hold it, {revoke}"
         return Finding(kind="orphan", what=what, advice=advice)
     return None
 

@@ -195,7 +195,7 @@ OF_ANOTHER = (
 TWIN = (
     "orphan",
     "no stack holds it, but twin of tokens/prod has the same description; last used 1h ago from 192.0.2.1 by curl/8",
-    f"perhaps an `up` was interrupted, or made it since the export; if tokens/prod does not hold it, {REVOKE}",
+    f"perhaps an `up` was interrupted, or the export is old; if tokens/prod does not hold it, {REVOKE}",
 )
 SERIES = holding("its/current+", name="ingest", mark=MARK)
 SAME = holding("its/own+own+", name="twin", outs={"description": "CI deploys"})
