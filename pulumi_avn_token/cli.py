@@ -11,11 +11,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 try:
     import click
@@ -24,11 +24,11 @@ except ImportError:
     sys.stderr.write("pulumi-avn-token: the command line is an extra: pip install 'pulumi-avn-token[cli,emulator]'\n")
     sys.exit(2)
 
-from pulumi_avn_token import listing
+from pulumi_avn_token import files, listing
 from pulumi_avn_token.durations import parse_duration
 from pulumi_avn_token.errors import AvnTokenError, ManifestError
 from pulumi_avn_token.listing import ORDERS, Selection, select
-from pulumi_avn_token.model import shown
+from pulumi_avn_token.model import shown, without_tokens
 from pulumi_avn_token.terminal import one_line
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _tell_mistake(error: click.ClickException) -> int:
         click.echo(context.get_help(), err=True)
         return FAILED
     command = context.command_path if context else "pulumi-avn-token"
-    return _tell(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+    return _tell(f"{without_tokens(error.format_message()).rstrip('.')}; see `{command} --help`")
 
 
 def _forget_output() -> None:
@@ -168,7 +168,7 @@ def _selecting(command: _Command) -> _Command:
     return selected
 
 
-_CHOOSING = ("prefixes", "description", "made_by_hand", "expiring_within", "unused_for")
+_CHOOSING = [field.name for field in fields(Selection) if field.name != "sessions"]
 
 
 def _of_stacks(command: _Command) -> _Command:
@@ -280,11 +280,8 @@ def audit(  # noqa: PLR0913 - one an option
             "give the stacks: files of `pulumi stack export`, --stack NAME, or --all-stacks", context
         )
     client = _client()
-    holdings = _in_exports(exports)
-    user, before = client.me(), client.list_tokens()
-    holdings += _in_stacks(stacks, all_stacks)
-    after = client.list_tokens() if stacks or all_stacks else before
-    tokens = inventory.steady(before, after, holdings)
+    tokens, holdings = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
+    user = client.me()
     own, foreign = inventory.of_user(holdings, user, tokens)
     now = _now(client)
     entries = [entry for entry in inventory.audit(tokens, own, now, horizon) if not inventory.is_ignored(entry, ignore)]
@@ -320,9 +317,9 @@ def from_account(
 ) -> None:
     """Write a manifest that adopts the account's tokens as they are: applied, it changes nothing in the account.
 
-    Tokens that the given stacks hold already (as for `audit`) are left out: add what is written to the manifest that
-    has them, do not replace it. Names of these stacks are not given again. Login sessions are left out too. What cannot
-    be declared is named on standard error, and then the exit status is 1.
+    Tokens that the given stacks hold already (as for `audit`) are left out, and names of these stacks are not given
+    again. If you have a manifest, add to it what is written: what a manifest no longer declares is revoked. Login
+    sessions are left out too. What cannot be declared is named on standard error, and then the exit status is 1.
 
     \b
     Examples:
@@ -332,14 +329,12 @@ def from_account(
     from pulumi_avn_token.from_account import write  # noqa: PLC0415
 
     client = _client()
-    holdings = _in_exports(exports)
-    listed = client.list_tokens()  # before the states, which so know of all that is in it
-    holdings += _in_stacks(stacks, all_stacks)
+    listed, holdings = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
     tokens = select(listed, selection, "created", _now(client))
     if not tokens:
         _tell_of_none(listed)
     written = write(tokens, holdings, trusted=selection.prefixes)
-    if tokens and written.held == len(tokens):
+    if tokens and not (written.adopted or written.left_out):
         click.echo("These stacks hold all of them already.", err=True)
     click.echo(written.text.encode(), nl=False)  # a manifest is UTF-8 whatever the terminal is
     for token, reason in written.left_out:
@@ -351,10 +346,12 @@ def from_account(
 
 
 @manifest.command(short_help="Check manifests: every fault, with its place.")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.File("rb"))
+@click.argument(
+    "paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True)
+)
 @_as_json
 @click.pass_context
-def validate(context: click.Context, *, files: Sequence[BinaryIO], as_json: bool) -> None:
+def validate(context: click.Context, *, paths: Sequence[str], as_json: bool) -> None:
     """Check manifests as `pulumi up` would, but for the account: FILE:LINE:COLUMN and what is wrong, for every fault.
 
     A FILE may be -, for a pipe.
@@ -367,16 +364,17 @@ def validate(context: click.Context, *, files: Sequence[BinaryIO], as_json: bool
     from pulumi_avn_token.manifest import parse  # noqa: PLC0415
 
     faults: list[Fault] = []
-    for file in files:
+    for path in dict.fromkeys(paths):
+        name = files.called(path)
         try:
-            count = len(parse(file.read(), file.name))
+            count = len(parse(files.read(path), name))
         except OSError as error:
-            raise click.FileError(file.name, error.strerror or "") from None
+            raise click.FileError(name, error.strerror or "") from None
         except ManifestError as error:
             faults += error.places
             told = str(error)
         else:
-            told = f"{file.name}: {count} token{'' if count == 1 else 's'}, no faults"
+            told = f"{name}: {count} token{'' if count == 1 else 's'}, no faults"
         if not as_json:
             click.echo(told)
     if as_json:
@@ -500,17 +498,22 @@ def _tell_of_none(listed: Sequence[TokenInfo]) -> None:
         click.echo("There are no tokens.", err=True)
 
 
-def _in_exports(paths: Sequence[str]) -> list[Holding]:
-    from pulumi_avn_token import stacks  # noqa: PLC0415
+def _account_and_stacks(
+    client: Client, exports: Sequence[str], names: Sequence[str], *, all_stacks: bool
+) -> tuple[list[TokenInfo], list[Holding]]:
+    """What is in the account, and what stacks hold.
 
-    return list(stacks.of_files(paths))
+    States that are asked for now are framed by two lists, since an `up` may be going on.
+    """
+    from pulumi_avn_token import inventory, stacks  # noqa: PLC0415
 
-
-def _in_stacks(names: Sequence[str], all_stacks: bool) -> list[Holding]:  # noqa: FBT001
-    from pulumi_avn_token import stacks  # noqa: PLC0415
-
-    every = dict.fromkeys((*names, *(stacks.names() if all_stacks else ())))
-    return [holding for name in every for holding in stacks.of_stack(name)]
+    holdings = list(stacks.of_files(exports))
+    before = client.list_tokens()
+    if not (names or all_stacks):
+        return before, holdings
+    for name in dict.fromkeys((*names, *(stacks.names() if all_stacks else ()))):
+        holdings += stacks.of_stack(name)
+    return inventory.steady(before, client.list_tokens(), holdings), holdings
 
 
 def _print_json(value: Any) -> None:

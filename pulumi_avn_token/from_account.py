@@ -18,6 +18,12 @@ from pulumi_avn_token.terminal import is_whole, one_line
 if TYPE_CHECKING:
     from pulumi_avn_token.holdings import Holding
 
+_HEADER = f"""\
+{schema.COMMENT}
+# (that file is what `pulumi-avn-token manifest schema` prints)
+# If you have a manifest, add these to it under names of their own, and do not
+# replace it: what a manifest no longer declares is revoked.
+"""
 _LONGEST_NAME = 50
 
 
@@ -27,8 +33,8 @@ class Written(NamedTuple):
     text: str
     left_out: Sequence[tuple[TokenInfo, str]]
     """Tokens that cannot be declared as they are, and why."""
-    held: int
-    """How many tokens are not in it because stacks have them."""
+    adopted: int
+    """How many tokens it adopts."""
 
 
 def write(tokens: Iterable[TokenInfo], holdings: Iterable[Holding] = (), *, trusted: Collection[str] = ()) -> Written:
@@ -47,25 +53,17 @@ def write(tokens: Iterable[TokenInfo], holdings: Iterable[Holding] = (), *, trus
     for holding in holdings:
         taken[holding.name] = 1
         held |= {holding.token_prefix} if holding.is_managed else set()
-    tokens = list(tokens)
-    free = [token for token in tokens if token.token_prefix not in held]
-    for token in free:
+    for token in tokens:
+        if token.token_prefix in held:
+            continue
         arguments = _arguments(token)
         faults = [*_faults(arguments), *_doubts(token, is_trusted=token.token_prefix in trusted)]
         if faults:
             left_out.append((token, faults[0]))
             continue
         entries.append(_entry(_free(_slug(token), taken), token, arguments))
-    count = len(tokens) - len(free)
-    header = [schema.COMMENT, "# (that file is what `pulumi-avn-token manifest schema` prints)"]
-    if count:
-        held_by_stacks = "1 token that stacks hold is" if count == 1 else f"{count} tokens that stacks hold are"
-        header += [
-            f"# {held_by_stacks} not in here: add this to your manifest, and",
-            "# do not replace it, since what a manifest no longer declares is revoked.",
-        ]
     body = "tokens:\n" + "".join(entries) if entries else "tokens: {}\n"
-    return Written("".join(f"{line}\n" for line in header) + body, left_out, count)
+    return Written(_HEADER + body, left_out, len(entries))
 
 
 def _arguments(token: TokenInfo) -> dict[str, Any]:

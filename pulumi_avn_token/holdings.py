@@ -96,7 +96,8 @@ def _of_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: outs[name] for name in ("description", *_OF_THE_RESOURCE) if name in outs}, **own}
 
 
-_OF_THE_RESOURCE = (lifecycle.OWNER, lifecycle.URN)
+_TRIGGERS = ("rotation_triggers", "revocation_triggers")
+_OF_THE_RESOURCE = (lifecycle.OWNER, lifecycle.URN, *_TRIGGERS)
 _TEXTS = (
     "token_prefix",
     "description",
@@ -124,6 +125,7 @@ def _read(outputs: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(number := outputs.get(name), int | float):
             timedelta(seconds=number)
             read[name] = number
+    read |= {name: True for name in _TRIGGERS if outputs.get(name) is not None}  # their values may be secrets
     if (owner := outputs.get(lifecycle.OWNER)) is not None:
         read[lifecycle.OWNER] = {"user": _text(owner["user"]), "user_id": owner.get("user_id")}
     return read

@@ -148,7 +148,9 @@ def audit(
     """
     holders: dict[str, list[Holding]] = defaultdict(list)
     for holding in holdings:
-        holders[holding.token_prefix].append(holding)
+        told_before = ((other.urn, other.role) for other in holders[holding.token_prefix])
+        if (holding.urn, holding.role) not in told_before:  # a stack may be named twice
+            holders[holding.token_prefix].append(holding)
     known = _Known.of(holding for held in holders.values() for holding in held)
     for token in tokens:
         held = holders.pop(token.token_prefix, [])
@@ -207,7 +209,7 @@ def _standing(token: TokenInfo, held: Sequence[Holding], known: _Known, now: dat
     else:
         reads = f"{_words(held[0])} reads it, but " if held else ""
         what = f"{reads}no stack holds it; {_use(token, now)}"
-        yield Finding(kind="unmanaged", what=what, advice=_adopt_or_revoke(token))
+        yield Finding(kind="unmanaged", what=what, advice=_adopt_or_revoke(token, is_read=bool(held)))
 
 
 def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: datetime) -> Finding | None:
@@ -228,16 +230,25 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
     if (twin := known.descriptions.get(token.description)) is not None and not token.currently_active:
         what = f"no stack holds it, but {_words(twin)} has the same description; {_use(token, now)}"
         advice = f"perhaps an `up` was interrupted, or the export is old; if {twin.stack} does not hold it, {revoke}"
+        if not _is_never_used(token):
+            advice = f"{_adopt(token)}; or, if nobody needs it and {twin.stack} does not hold it, {revoke}"
         return Finding(kind="orphan", what=what, advice=advice)
     return None
 
 
-def _adopt_or_revoke(token: TokenInfo) -> str:
-    command = f"`pulumi-avn-token manifest from-account --prefix {token.token_prefix}`"
-    adopt = f"adopt it: add to your manifest what {command} prints"
+def _adopt_or_revoke(token: TokenInfo, *, is_read: bool) -> str:
     if token.currently_active:
-        return f"it is the one that asks here; {adopt}; or leave it out: `--ignore {token.token_prefix}`"
-    return f"{adopt}; or {_revoke(token)}"
+        return f"it is the one that asks here; {_adopt(token)}; or {_leave_out(token.token_prefix)}"
+    return f"{_adopt(token)}; or {_leave_out(token.token_prefix) if is_read else _revoke(token)}"
+
+
+def _adopt(token: TokenInfo) -> str:
+    command = f"`pulumi-avn-token manifest from-account --prefix {token.token_prefix}`"
+    return f"adopt it: add to your manifest what {command} prints"
+
+
+def _leave_out(token_prefix: str) -> str:
+    return f"leave it out: `--ignore {token_prefix}`"
 
 
 def _revoke(token: TokenInfo) -> str:
@@ -263,8 +274,13 @@ def _warnings(token: TokenInfo, held: Sequence[Holding], now: datetime, horizon:
         advice = f"find out who was to use it; if nobody, take {holding.name} out of the program"
         yield Finding(kind="never-used", what=f"{made}never used", advice=advice)
     if new := _new_use(token, holding):
-        advice = f"if that is not yours, rotate it at once ({_trigger(holding)}); if it is, `pulumi up --refresh` of"
-        yield Finding(kind="new-use", what=new, advice=f"{advice} {holding.stack} records it")
+        refresh = f"`pulumi up --refresh` of {holding.stack}"
+        triggers = f"{'revocation' if holding.is_series else 'rotation'}_triggers"
+        rotate = f"change a value of the {triggers} of {holding.name}, and run it"
+        if triggers not in holding.outs:  # to introduce them would change nothing
+            rotate = f"{_revoke(token)}, and it makes another"
+        advice = f"if that is yours, {refresh} records it; if not, {rotate}"
+        yield Finding(kind="new-use", what=new, advice=advice)
 
 
 def _of_expiry(token: TokenInfo, holding: Holding | None, now: datetime, horizon: timedelta) -> Iterator[Finding]:
@@ -273,9 +289,9 @@ def _of_expiry(token: TokenInfo, holding: Holding | None, now: datetime, horizon
         yield Finding(
             kind="never-expires",
             what="it lives for ever",
-            advice="give it an age: max_age_seconds, which makes a new one; or adopt it first"
-            if holding is None
-            else "set max_age_seconds, which makes a new one in its place",
+            advice="set max_age_seconds, which makes a new one in its place"
+            if holding
+            else "adopt it, and then set max_age_seconds, which makes a new one; or make another that ends",
         )
     elif left <= horizon:
         yield from _of_end(token, holding, now, left)
@@ -290,7 +306,9 @@ def _of_end(token: TokenInfo, holding: Holding | None, now: datetime, left: time
     outs = {**holding.outs, "expiry_time": token.expiry_time}
     opening = lifecycle.opens(outs)
     if opening is None:
-        advice = f"set early_rotation_window_seconds of {holding.name}, or change a value of its rotation_triggers"
+        advice = f"set early_rotation_window_seconds of {holding.name}, which counts from the second `pulumi up` on"
+        if "rotation_triggers" in holding.outs:
+            advice += "; or change a value of its rotation_triggers"
         yield Finding(kind="expiring", what=f"{ends}, and nothing rotates it", advice=advice)
     elif opening <= now:
         what = f"{ends}: it is due to rotate, and no `pulumi up` has done it"
@@ -307,8 +325,9 @@ def _missing(holding: Holding, now: datetime) -> Iterator[Finding]:
     if holding.role == "previous":
         advice = f"run `pulumi up --refresh` of {holding.stack}: it forgets it; who still uses it is cut off already"
     if holding.role == "read":
-        what = f"it {lifecycle.HOW[how]}, and {_words(holding)} still reads it"
-        advice = f"take the AccessToken.get of {holding.name} out of the program, or read another token"
+        what = f"it {lifecycle.HOW[how]}, or is another user's, and {_words(holding)} still reads it"
+        leave_out = _leave_out(holding.token_prefix)
+        advice = f"take the AccessToken.get of {holding.name} out of the program; or, if it is another's, {leave_out}"
     yield Finding(kind="gone", what=what, advice=advice)
 
 
@@ -329,10 +348,6 @@ def _new_use(token: TokenInfo, holding: Holding) -> str | None:
 def _product(user_agent: str) -> str:
     """What a program calls itself, without its version."""
     return re.split(r"[/ ]", user_agent, maxsplit=1)[0]
-
-
-def _trigger(holding: Holding) -> str:
-    return f"{'revocation' if holding.is_series else 'rotation'}_triggers of {holding.name}"
 
 
 def _is_never_used(token: TokenInfo) -> bool:

@@ -243,13 +243,21 @@ def find_end(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) ->
     if not _is_known(window) or expiry is None or now < expiry - min(_life(olds, expiry) / 10, NEAR_EXPIRY):
         return None
     if window is None:
+        can_trigger = olds.get("rotation_triggers") is not None
         return (
-            f"expires at {olds['expiry_time']}, and nothing is going to rotate it: set early_rotation_window_seconds,"
-            " or change a value of rotation_triggers"
+            f"expires at {olds['expiry_time']}, and nothing is going to rotate it: set early_rotation_window_seconds"
+            f"{', or change a value of rotation_triggers' if can_trigger else ''}"
         )
     if window != olds.get("early_rotation_window_seconds"):
         return f"expires at {olds['expiry_time']}: the changed window counts from the next `pulumi up` on, so run it"
     return None
+
+
+def find_new_triggers(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
+    """What to tell of triggers that are declared for the first time; None: it is not so."""
+    if olds.get("rotation_triggers") is not None or news.get("rotation_triggers") is None:
+        return None
+    return "rotation_triggers is new, which rotates nothing yet: only a changed value of it does"
 
 
 def owner(outs: Mapping[str, Any]) -> User | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -18,6 +19,9 @@ MAX_DESCRIPTION_LENGTH = 1000
 
 DEFAULT_MAX_AGE_SECONDS = 30 * 24 * 60 * 60
 """Age in seconds of a token that is made without one, as Aiven's CLI documents it."""
+
+
+_LIKE_A_TOKEN = re.compile(rf"(?<![^\s'\"(])[\w+/=]{{{LONGEST_PREFIX + 1},}}(?=['\")]?(?:[.:,;]?(?:\s|$)))")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,11 @@ class User:
 def shown(token: str) -> str:
     """As much of a token, or of its prefix, as may be seen: it may be a full token."""
     return token if len(token) <= PREFIX_LENGTH else f"{token[:PREFIX_LENGTH]}…"
+
+
+def without_tokens(text: str) -> str:
+    """The text with each word cut that may be a full token: what people type gets into the wrong place."""
+    return _LIKE_A_TOKEN.sub(lambda word: shown(word[0]), text)
 
 
 def parse_time(text: str) -> datetime:

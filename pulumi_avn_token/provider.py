@@ -144,6 +144,8 @@ class AccessTokenProvider(_Provider):
         self._go_on_holding(prefix, _news)
         if was_series:
             self._say("info", f"token {shown(prefix)} stays, and is no series any longer: none is made", _news)
+        if new := lifecycle.find_new_triggers(olds, _news):
+            self._say("info", new, _news)
         if end := lifecycle.find_end(olds, _news, self.operation.now()):
             self._say("warning", f"token {shown(prefix)} {end}", _news)
         return DiffResult(changes=isinstance(decision, lifecycle.Update))

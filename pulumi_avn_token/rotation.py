@@ -256,6 +256,8 @@ def notices(plan: Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: d
         yield "info", f"token {shown(olds['token_prefix'])} is taken over as the current one of a series: none is made"
     if previous is not None and (plan.retirement is not None or plan.lingers):
         yield _of_retirement(plan, previous, olds, now)
+    if plan.rotation is None and (new := lifecycle.find_new_triggers(olds, news)):
+        yield "info", new
     if olds.get("revocation_triggers") is None and news.get("revocation_triggers") is not None:
         yield "warning", "revocation_triggers is new, which revokes nothing yet: only a changed value of it does"
     for stray in olds.get(STRAYS, ()):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
+from pulumi_avn_token import files
 from pulumi_avn_token.errors import ExportError
 from pulumi_avn_token.holdings import Holding, find_holdings
+from pulumi_avn_token.model import without_tokens
 from pulumi_avn_token.terminal import one_line
-
-PIPE = "-"
 
 
 def of_files(paths: Iterable[str]) -> Iterator[Holding]:
@@ -22,8 +20,8 @@ def of_files(paths: Iterable[str]) -> Iterator[Holding]:
 
     ExportError: one cannot be read, or is none.
     """
-    for path in paths:
-        yield from _holdings(_read(path), _source(path))
+    for path in dict.fromkeys(paths):
+        yield from _holdings(_read(path), files.called(path))
 
 
 def of_stack(name: str) -> Iterator[Holding]:
@@ -42,21 +40,14 @@ def names() -> list[str]:
 
 
 def _read(path: str) -> str:
-    source = _source(path)
-    if path == PIPE and sys.stdin is None:
-        raise ExportError(f"{source}: it is closed")
+    source = files.called(path)
     try:
-        content = sys.stdin.buffer.read() if path == PIPE else Path(path).read_bytes()
-        return content.decode("utf-8-sig")  # whatever the locale is
+        return files.read(path).decode("utf-8-sig")  # whatever the locale is
     except OSError as error:
-        raise ExportError(f"{source}: cannot be read: {error.strerror}") from None
+        raise ExportError(f"{without_tokens(source)}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         pass
     raise ExportError(f"{source}: is not text; give files that `pulumi stack export` writes")
-
-
-def _source(path: str) -> str:
-    return "standard input" if path == PIPE else path
 
 
 def _holdings(text: str, source: str) -> Iterator[Holding]:

@@ -45,9 +45,9 @@ class Observer:
         path = f"/access_token/{quote(token_prefix, safe='')}"
         assert self._call("PUT", path, self._token, {"description": description}).ok
 
-    def works(self, full_token: str) -> bool:
-        """Whether a token authenticates."""
-        return self._call("GET", "/me", full_token).ok
+    def works(self, full_token: str, by: str | None = None) -> bool:
+        """Whether a token authenticates, used by a program of this name."""
+        return self._call("GET", "/me", full_token, by=by).ok
 
     def provider_requests(self) -> list[str]:
         """What the provider asked, each as `METHOD path`, tokens' prefixes left out."""
@@ -57,11 +57,13 @@ class Observer:
             if (request.user_agent or "").startswith("pulumi-avn-token/")
         ]
 
-    def _call(self, method: str, path: str, token: str, body: Any = None) -> requests.Response:
+    def _call(
+        self, method: str, path: str, token: str, body: Any = None, *, by: str | None = None
+    ) -> requests.Response:
         return requests.request(
             method,
             f"{self._emulator.url}/v1{path}",
             json=body,
-            headers={"Authorization": f"aivenv1 {token}", "User-Agent": self.USER_AGENT},
+            headers={"Authorization": f"aivenv1 {token}", "User-Agent": by or self.USER_AGENT},
             timeout=10,
         )

@@ -485,6 +485,14 @@ def test_failures_are_told_in_one_line_with_what_to_do(account: Account) -> None
     assert_error(account.run("list"), "rate limit", "wait")
 
 
+@pytest.mark.parametrize("words", ["list", "audit", "manifest validate", "manifest from-account"])
+def test_a_secret_in_the_wrong_place_is_not_shown(account: Account, words: str) -> None:
+    """Who pastes a token where a file or nothing belongs sees its beginning alone, in one line of status 2."""
+    prefix = account.make("CI")
+    ran = account.run(*words.split(), account.secrets[prefix])
+    assert_error(ran, prefix)
+
+
 def test_who_looks_on_is_told_that_it_waits(account: Account) -> None:
     """A terminal is told why nothing happens; a log, which nobody waits for, is not."""
     busy = {"kind": "status", "status": 429, "retry_after": "seconds", "retry_after_seconds": 1, "times": 1}

@@ -296,7 +296,9 @@ def test_a_full_disk_is_no_finding(account: Account, line: str) -> None:
     assert_error(ran, "No space left on device")
 
 
-@pytest.mark.parametrize("line", ["list", "list --json", f"audit {STATE}", "manifest from-account", "audit - <&-"])
+@pytest.mark.parametrize(
+    "line", ["list", "list --json", f"audit {STATE}", "manifest from-account", "audit - <&-", "manifest validate - <&-"]
+)
 def test_closed_streams_are_no_accident(account: Account, line: str) -> None:
     """Started without standard input or output, as some schedulers do, no command ends in a traceback."""
     ran = bash(account, f"pulumi-avn-token {line} >&-")

@@ -107,6 +107,9 @@ def test_a_first_trigger_of_revocation_is_told_to_revoke_nothing(driver: Provide
     valid = set(account.valid())
     driver.up({**SERIES, "revocation_triggers": {"leak": 1}})
     assert driver.said == ["revocation_triggers is new, which revokes nothing yet: only a changed value of it does"]
+    driver.up({name: value for name, value in SERIES.items() if name != "rotation_triggers"})
+    driver.up(RELEASED)
+    assert driver.said == ["rotation_triggers is new, which rotates nothing yet: only a changed value of it does"]
     assert set(account.valid()) == valid
 
 

@@ -158,6 +158,41 @@ def test_an_export_from_before_a_rotation_leads_nobody_to_revoke_the_current_tok
     assert observer.valid().keys() == held == project.held()
 
 
+def test_the_advice_for_a_leak_ends_what_leaked(project: Project, observer: Observer) -> None:
+    """With triggers in the state or without, both kinds: who stole it is shut out, and the owner gets another."""
+
+    def program(leaks: int) -> Project:
+        body = f"""
+            series = dict(max_age_seconds=86400, early_rotation_window_seconds=7200, overlap_seconds=3600)
+            avn.AccessToken("plain", description="plain")
+            avn.AccessToken("armed", description="armed", rotation_triggers={{"leak": {leaks}}})
+            avn.RotatingAccessToken("series", description="series", **series)
+            avn.RotatingAccessToken("sos", description="sos", revocation_triggers={{"leak": {leaks}}}, **series)
+            """
+        return project.program(body)
+
+    names = ("plain", "armed", "series", "sos")
+    program(0).up()
+    leaked = {name: project.outputs(name) for name in names}
+    for agent in ("owner/1.0", "thief/1.0"):
+        for token in leaked.values():
+            assert observer.works(token["full_token"], by=agent)
+        if agent == "owner/1.0":
+            project.shell("pulumi up --refresh --yes")
+    entries = audit(project)
+    assert findings(entries) == {token["token_prefix"]: {"new-use"} for token in leaked.values()}
+    for name, token in leaked.items():
+        revoking = [command for command in commands(entries[token["token_prefix"]]) if "revoke" in command]
+        assert len(revoking) == (name in {"plain", "series"})
+        for command in revoking:
+            official(project, command)
+    program(1)
+    project.shell("pulumi up --refresh --yes")
+    assert not any(observer.works(token["full_token"]) for token in leaked.values())
+    assert all(observer.works(project.outputs(name)["full_token"]) for name in names)
+    assert findings(audit(project)) == {}
+
+
 def test_what_an_interrupted_first_up_of_a_series_made_is_told_by_its_mark(
     project: Project, observer: Observer
 ) -> None:

@@ -72,8 +72,15 @@ def test_windows_and_new_triggers_touch_the_state_only(
     """Changing the window, or introducing or removing triggers, makes no request and no new token."""
     project.tokens(ci='description="CI"').up()
     emulator.clear_requests()
-    for arguments in ("early_rotation_window_seconds=60, rotation_triggers={'a': 1}", "rotation_triggers={'a': 1}", ""):
-        assert "1 updated" in project.tokens(ci=f'description="CI", {arguments}').up().output
+    new = "rotation_triggers is new, which rotates nothing yet: only a changed value of it does"
+    for arguments, is_new in (
+        ("early_rotation_window_seconds=60, rotation_triggers={'a': 1}", True),
+        ("rotation_triggers={'a': 1}", False),
+        ("", False),
+    ):
+        ran = project.tokens(ci=f'description="CI", {arguments}').up()
+        assert "1 updated" in ran.output
+        assert (new in ran.output) == is_new
     assert observer.provider_requests() == []
 
 

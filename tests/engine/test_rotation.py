@@ -395,7 +395,7 @@ def test_the_end_of_a_token_that_nothing_rotates_is_told_ahead(project: Project)
         (message,) = ran.messages("tenth")
         assert message == (
             f"warning: token {old['tenth']['token_prefix']} expires at {old['tenth']['expiry_time']}, and nothing is"
-            " going to rotate it: set early_rotation_window_seconds, or change a value of rotation_triggers"
+            " going to rotate it: set early_rotation_window_seconds"
         )
         assert ran.messages("days") == []
         for name in ("window", "series"):

@@ -26,6 +26,8 @@ DAY = 24 * 60 * 60
 HEADER = """\
 # yaml-language-server: $schema=tokens.schema.json
 # (that file is what `pulumi-avn-token manifest schema` prints)
+# If you have a manifest, add these to it under names of their own, and do not
+# replace it: what a manifest no longer declares is revoked.
 """
 FOREVER = "  # never expires; one in its place would live 30d, or a max_age given here\n"
 IN_USE = "  # the token that asked for this list: it is not revoked while it is in use\n"
@@ -113,7 +115,7 @@ def test_manifest_is_one_that_a_person_would_write() -> None:
     adopt_prefix: 1234567890/+
 """,
         [],
-        0,
+        3,
     )
 
 
@@ -226,23 +228,9 @@ def test_what_stacks_hold_is_left_out_and_its_names_are_not_given_again() -> Non
         "nightly-2": "prefix/3",
         "notebooks": "prefix/4",
     }
-    assert written.held == 1
-
-
-@pytest.mark.parametrize(("count", "words"), [(1, "1 token that stacks hold is"), (2, "2 tokens that stacks hold are")])
-def test_manifest_beside_another_says_that_it_is_to_be_added(count: int, words: str) -> None:
-    """Who would put it in the place of the manifest that declares the others would have those revoked."""
-    account = tokens("a", "b", "c")
-    written = write(account, [holding(f"x{number}", f"prefix/{number}") for number in range(count)])
-    header, comment = written.text.split("tokens:\n")[0].split("prints)\n")
-    assert header.startswith("# yaml-language-server")
-    assert comment == (
-        f"# {words} not in here: add this to your manifest, and\n"
-        "# do not replace it, since what a manifest no longer declares is revoked.\n"
-    )
-    everything = write(account, [holding(f"x{number}", f"prefix/{number}") for number in range(3)])
-    assert everything.text.endswith("revoked.\ntokens: {}\n")
-    assert (read(everything), everything.held) == ({}, 3)
+    assert written.adopted == 4
+    everything = write(account, [holding(f"x{number}", found.token_prefix) for number, found in enumerate(account)])
+    assert (read(everything), everything.adopted, everything.left_out) == ({}, 0, [])
 
 
 TOO_YOUNG = "its max_age_seconds must be a whole number of seconds from 600 to 315360000, not {}"

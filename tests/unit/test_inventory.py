@@ -157,7 +157,7 @@ def test_token_that_a_stack_has_is_managed(role: Role, mark: str | None) -> None
             {},
             [holding(role="read", name="nb", stack="data/dev")],
             "nb of data/dev reads it, but no stack holds it; last used 1h ago from 192.0.2.1 by curl/8",
-            f"{ADOPT}; or {REVOKE}",
+            f"{ADOPT}; or leave it out: `--ignore {PREFIX}`",
         ),
         (
             {"created_manually": None},
@@ -195,6 +195,11 @@ OF_ANOTHER = (
 TWIN = (
     "orphan",
     "no stack holds it, but twin of tokens/prod has the same description; last used 1h ago from 192.0.2.1 by curl/8",
+    f"{ADOPT}; or, if nobody needs it and tokens/prod does not hold it, {REVOKE}",
+)
+UNUSED_TWIN = (
+    "orphan",
+    "no stack holds it, but twin of tokens/prod has the same description; never used",
     f"perhaps an `up` was interrupted, or the export is old; if tokens/prod does not hold it, {REVOKE}",
 )
 SERIES = holding("its/current+", name="ingest", mark=MARK)
@@ -214,6 +219,7 @@ BY_USE = {"last_user_agent": OWN_USE}
         (BY_DESCRIPTION, [], HALF_MADE),
         (BY_USE, [], OF_ANOTHER),
         ({}, [SAME], TWIN),
+        ({"last_used_time": None}, [SAME], UNUSED_TWIN),
         # the surer sign counts
         (BY_DESCRIPTION, [STRAY], LEFT_BEHIND),
         (BY_USE, [STRAY, SAME], LEFT_BEHIND),
@@ -275,6 +281,13 @@ def test_token_that_a_resource_has_is_managed_though_a_series_records_it_as_a_st
         assert entry(token(), *order).status == "managed"
 
 
+def test_stack_that_is_named_twice_is_told_once() -> None:
+    """Its export and its name, or its short and its full name, are one stack: each holding counts once."""
+    held = [holding(), holding(role="read"), holding(), holding(role="read")]
+    assert [only.holdings for only in entries([token()], held)] == [(held[0], held[1])]
+    assert kinds(None, holding(outs=VALID), holding(outs=VALID)) == ["gone"]
+
+
 # What only stacks remember
 
 
@@ -282,7 +295,7 @@ EXPIRED = {"expiry_time": in_time(-INSTANT)}
 VALID = {"expiry_time": in_time(INSTANT)}
 MAKES_ANOTHER = "run `pulumi up --refresh` of tokens/prod: it makes a new one"
 FORGETS = "run `pulumi up --refresh` of tokens/prod: it forgets it; who still uses it is cut off already"
-READS = "take the AccessToken.get of ci out of the program, or read another token"
+READS = f"take the AccessToken.get of ci out of the program; or, if it is another's, leave it out: `--ignore {PREFIX}`"
 
 
 @pytest.mark.parametrize(
@@ -305,8 +318,12 @@ READS = "take the AccessToken.get of ci out of the program, or read another toke
         ("leaving", VALID, None),
         ("leaving", EXPIRED, None),
         ("stray", {}, None),
-        ("read", VALID, ("it was revoked outside of Pulumi, and ci of tokens/prod still reads it", READS)),
-        ("read", EXPIRED, ("it has expired, and ci of tokens/prod still reads it", READS)),
+        (
+            "read",
+            VALID,
+            ("it was revoked outside of Pulumi, or is another user's, and ci of tokens/prod still reads it", READS),
+        ),
+        ("read", EXPIRED, ("it has expired, or is another user's, and ci of tokens/prod still reads it", READS)),
     ],
 )
 def test_token_that_only_a_state_holds_is_gone(role: Role, outs: dict[str, Any], found: tuple[str, str] | None) -> None:
@@ -382,7 +399,7 @@ IN_FIVE_DAYS = "expires in 5d (2026-11-29T12:00:00Z)"
 NOTHING_ROTATES = (
     "expiring",
     f"{IN_FIVE_DAYS}, and nothing rotates it",
-    "set early_rotation_window_seconds of ci, or change a value of its rotation_triggers",
+    "set early_rotation_window_seconds of ci, which counts from the second `pulumi up` on",
 )
 OVERDUE = (
     "expiring",
@@ -451,7 +468,7 @@ def test_token_that_lives_for_ever_is_told() -> None:
     assert findings(forever)[1] == (
         "never-expires",
         "it lives for ever",
-        "give it an age: max_age_seconds, which makes a new one; or adopt it first",
+        "adopt it, and then set max_age_seconds, which makes a new one; or make another that ends",
     )
     assert findings(forever, holding()) == [
         ("never-expires", "it lives for ever", "set max_age_seconds, which makes a new one in its place")
@@ -485,8 +502,8 @@ def used(address: str | None = "192.0.2.1", agent: str | None = "curl/8") -> dic
     return {**recorded(None, expiry=days(20)), "last_ip": address, "last_user_agent": agent}
 
 
-IF_NOT = "if that is not yours, rotate it at once ({}); if it is, `pulumi up --refresh` of tokens/prod records it"
-OF_TOKEN = IF_NOT.format("rotation_triggers of ci")
+IF_YOURS = "if that is yours, `pulumi up --refresh` of tokens/prod records it; if not, "
+REVOKE_IT = f"{IF_YOURS}{REVOKE}, and it makes another"
 
 
 @pytest.mark.parametrize(
@@ -533,7 +550,33 @@ OF_TOKEN = IF_NOT.format("rotation_triggers of ci")
 )
 def test_use_from_elsewhere_is_told(outs: dict[str, Any], fields: dict[str, Any], what: str | None) -> None:
     """Another address or another program than the state records is told; a first use, or a new version, is not."""
-    assert findings(token(**fields), holding(outs=outs)) == ([] if what is None else [("new-use", what, OF_TOKEN)])
+    assert findings(token(**fields), holding(outs=outs)) == ([] if what is None else [("new-use", what, REVOKE_IT)])
+
+
+@pytest.mark.parametrize(
+    ("mark", "triggers", "advised"),
+    [
+        (None, "rotation_triggers", "rotation_triggers"),
+        (None, "revocation_triggers", None),
+        (MARK, "rotation_triggers", None),
+        (MARK, "revocation_triggers", "revocation_triggers"),
+    ],
+)
+def test_leaked_token_is_to_be_rotated_by_triggers_that_are_there(
+    mark: str | None, triggers: str, advised: str | None
+) -> None:
+    """Triggers that are only now declared rotate nothing, so nobody is sent to them: the token is to be revoked."""
+    held = holding(mark=mark, outs={**used(), triggers: True})
+    (found,) = findings(token(last_ip="198.51.100.7"), held)
+    rotate = f"{IF_YOURS}change a value of the {advised} of ci, and run it"
+    assert found[2] == (rotate if advised else REVOKE_IT)
+
+
+def test_token_that_ends_soon_is_rotated_by_triggers_that_are_there() -> None:
+    """Where the state has rotation_triggers, a changed value is the other way."""
+    held = holding(outs={**recorded(None, expiry=days(5)), "rotation_triggers": True})
+    (found,) = findings(token(expiry_time=in_time(days(5))), held)
+    assert found == (*NOTHING_ROTATES[:2], f"{NOTHING_ROTATES[2]}; or change a value of its rotation_triggers")
 
 
 def test_use_by_its_own_maker_is_not_new() -> None:
@@ -543,14 +586,13 @@ def test_use_by_its_own_maker_is_not_new() -> None:
 
 
 def test_use_of_each_token_of_a_series_is_compared() -> None:
-    """The one before the current one is looked after too, and the emergency way out is the one of a series."""
+    """The one before the current one is looked after too; one that is only read is not."""
     elsewhere = token(last_ip="198.51.100.7")
     what = "used from 198.51.100.7; the state records 192.0.2.1 and curl/8"
-    advice = IF_NOT.format("revocation_triggers of ci")
     roles: tuple[Role, ...] = ("current", "previous")
     for role in roles:
         held = holding(role=role, mark=MARK, outs=used())
-        assert findings(elsewhere, held) == [("new-use", what, advice)]
+        assert findings(elsewhere, held) == [("new-use", what, REVOKE_IT)]
     assert kinds(elsewhere, holding(role="read", outs=used())) == ["unmanaged"]
 
 
@@ -792,7 +834,11 @@ def test_each_token_is_told_once_and_in_order(tokens: list[TokenInfo], held: lis
     """Each token of the account that is no idle session is an entry, each with all who hold it; the rest is gone."""
     found = entries(tokens, held, horizon)
     by_account = [each.token_prefix for each in tokens]
-    holders = {each.token_prefix: [one for one in held if one.token_prefix == each.token_prefix] for each in held}
+    holders: dict[str, list[Holding]] = {}
+    for one in held:
+        told_before = [(other.urn, other.role) for other in holders.setdefault(one.token_prefix, [])]
+        if (one.urn, one.role) not in told_before:
+            holders[one.token_prefix].append(one)
     shown = [each for each in tokens if each.created_manually is not False or each.token_prefix in holders]
     assert [only.token for only in found if only.token] == shown
     gone = [only.token_prefix for only in found[len(shown) :]]
@@ -810,14 +856,15 @@ def test_each_token_is_told_once_and_in_order(tokens: list[TokenInfo], held: lis
 def test_what_nobody_has_fails_and_what_somebody_has_does_not(
     tokens: list[TokenInfo], held: list[Holding], horizon: timedelta
 ) -> None:
-    """No token that a person made escapes an audit, and nobody is told to revoke one that a resource holds."""
+    """No token that a person made escapes an audit; one that a resource holds is to be revoked only if it leaked."""
     having = {one.token_prefix for one in held if one.role in ("current", "previous", "leaving")}
     for only in entries(tokens, held, horizon):
         if only.token is not None:
             assert (only.status == "managed") == (only.token_prefix in having)
             assert only.status in ("managed", "unmanaged", "undelivered", "orphan")
         if only.token_prefix in having:
-            assert not any("user access-token revoke" in finding.advice for finding in only.findings)
+            advised = [finding.kind for finding in only.findings if "user access-token revoke" in finding.advice]
+            assert set(advised) <= {"new-use"}
 
 
 @given(ACCOUNTS, STATES, HORIZONS, st.randoms(use_true_random=False))

@@ -29,6 +29,7 @@ from pulumi_avn_token.lifecycle import (
     expires,
     find_due,
     find_end,
+    find_new_triggers,
     is_stale,
     is_window_too_long,
     known_secret,
@@ -592,11 +593,8 @@ def test_new_token_is_never_due(window: int, age: int) -> None:
     assert find_due(olds, wanted(early_rotation_window_seconds=window), MADE) is None
 
 
-NOTHING_ROTATES = (
-    "expires at {}, and nothing is going to rotate it: set early_rotation_window_seconds, or change a value of"
-    " rotation_triggers"
-)
-IN_DECEMBER = NOTHING_ROTATES.format("2026-12-01T12:00:00Z")
+IN_DECEMBER = "expires at 2026-12-01T12:00:00Z, and nothing is going to rotate it: set early_rotation_window_seconds"
+OR_TRIGGER = f"{IN_DECEMBER}, or change a value of rotation_triggers"
 NEXT_UP = "expires at 2026-12-01T12:00:00Z: the changed window counts from the next `pulumi up` on, so run it"
 
 
@@ -604,6 +602,8 @@ NEXT_UP = "expires at 2026-12-01T12:00:00Z: the changed window counts from the n
     ("changes", "inputs", "before", "told"),
     [
         ({}, {}, timedelta(days=3), IN_DECEMBER),
+        ({"rotation_triggers": {"a": 1}}, {}, timedelta(days=3), OR_TRIGGER),
+        ({}, {"rotation_triggers": {"a": 1}}, timedelta(days=3), IN_DECEMBER),
         ({}, {}, timedelta(days=3, microseconds=1), None),
         ({"max_age_seconds": 300 * DAY}, {}, timedelta(days=3), IN_DECEMBER),
         ({"max_age_seconds": 300 * DAY}, {}, timedelta(days=4), None),
@@ -626,6 +626,23 @@ def test_end_that_nothing_prevents_is_told(
 ) -> None:
     """Within a tenth of the life, or three days if that is shorter, a token that nothing rotates is told of."""
     assert find_end(recorded(**changes), wanted(**inputs), EXPIRY - before) == told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_told"),
+    [
+        (None, {"a": 1}, True),
+        (None, object(), True),
+        (None, None, False),
+        ({"a": 1}, None, False),
+        ({}, {"a": 1}, False),
+    ],
+)
+def test_triggers_that_are_new_are_told_to_rotate_nothing(old: Any, new: Any, *, is_told: bool) -> None:
+    """Whoever declares them to have a token rotated at once must not believe that it was."""
+    told = find_new_triggers(recorded(rotation_triggers=old), wanted(rotation_triggers=new))
+    expected = "rotation_triggers is new, which rotates nothing yet: only a changed value of it does"
+    assert told == (expected if is_told else None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_avn_token.model import PREFIX_LENGTH, IssuedToken, TokenInfo, User, parse_time, shown, token_info
+from pulumi_avn_token.model import (
+    PREFIX_LENGTH,
+    IssuedToken,
+    TokenInfo,
+    User,
+    parse_time,
+    shown,
+    token_info,
+    without_tokens,
+)
 
 PREFIX = "XCJ3+bgWywIh"
 SECRETS = st.text(string.ascii_letters + string.digits + "+/=", min_size=20, max_size=1200)
@@ -187,6 +196,32 @@ def test_whatever_an_object_holds_a_token_just_made_is_kept(answer: dict[str, An
         token_info(answer)
     except ValueError as error:
         assert str(error) in WHOLE  # noqa: PT017 - it may as well be a token
+
+
+SECRET = "Kx7ZAS9/xv+" + "b" * 360 + "=="
+
+
+@pytest.mark.parametrize("text", ["{}", "no file '{}'", "extra argument ({})", "it is {}.", "{}: not found", "a {} b"])
+@pytest.mark.parametrize("secret", [SECRET, "AVNU_" + SECRET, "x" * 33])
+def test_full_token_among_other_words_is_cut(text: str, secret: str) -> None:
+    """What was typed in the wrong place is told by its beginning alone."""
+    assert without_tokens(text.format(secret)) == text.format(f"{secret[:12]}…")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x" * 32,
+        "File '/home/somebody/projects/infrastructure/tokens.yaml' does not exist.",
+        "/home/somebody/projects/infrastructure-as-code/tokens: cannot be read",
+        "http://an-address.example/that/is/longer/than/a/prefix",
+        "number of words, each of which is short, " * 5,
+    ],
+)
+def test_other_words_stay_as_they_are(text: str) -> None:
+    """Paths and addresses are what a person looks for in an error."""
+    assert without_tokens(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "short", PREFIX])
