@@ -215,7 +215,8 @@ def list_(  # noqa: PLR0913 - one an option
     client = _client()
     listed = client.list_tokens()
     now = _now(client)
-    tokens = select(listed, replace(selection, sessions=sessions), order, now)
+    selection = replace(selection, sessions=sessions)
+    tokens = select(listed, selection, order, now)
     if reverse:
         tokens.reverse()
     if as_json:
@@ -225,7 +226,7 @@ def list_(  # noqa: PLR0913 - one an option
 
         print_tokens(tokens, now, wide=wide, sessions=sessions)
     else:
-        _tell_of_none(listed)
+        _tell_of_none(listed, selection)
 
 
 @main.command(short_help="The account against stacks: what nobody manages, what was left behind, what is gone.")
@@ -332,7 +333,7 @@ def from_account(
     listed, holdings = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
     tokens = select(listed, selection, "created", _now(client))
     if not tokens:
-        _tell_of_none(listed)
+        _tell_of_none(listed, selection)
     written = write(tokens, holdings, trusted=selection.prefixes)
     if tokens and not (written.adopted or written.left_out):
         click.echo("These stacks hold all of them already.", err=True)
@@ -490,8 +491,8 @@ def _now(client: Client) -> datetime:
     return datetime.now(timezone.utc) + client.clock_skew
 
 
-def _tell_of_none(listed: Sequence[TokenInfo]) -> None:
-    count = sum(token.created_manually is not False for token in listed)
+def _tell_of_none(listed: Sequence[TokenInfo], selection: Selection) -> None:
+    count = sum(selection.sessions or token.created_manually is not False for token in listed)
     if count:
         click.echo(f"None of the {count} tokens fits." if count > 1 else "The only token does not fit.", err=True)
     else:
