@@ -33,3 +33,6 @@ if not TYPE_CHECKING:  # to a type checker, a name that there is not is an error
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'resources')}"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -20,7 +20,7 @@ def find_meant(given: str, tokens: Iterable[TokenInfo]) -> TokenInfo:
     if not meant:
         raise AdoptionError(
             f"no valid token of this account begins with {shown(given)}: it has expired, was revoked, is mistyped, or"
-            " belongs to another account; see `avn user access-token list`. If this resource has taken it over earlier,"
+            " belongs to another account; see `avn user access-token list`. If the state has this resource already,"
             " leave adopt_prefix out"
         )
     raise AdoptionError(

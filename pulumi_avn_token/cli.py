@@ -155,13 +155,26 @@ def _selecting(command: _Command) -> _Command:
 
     selected: _Command = selecting
     options = (
-        click.option("--prefix", "prefixes", metavar="PREFIX", multiple=True, help="The token with this prefix."),
-        click.option("--description", metavar="TEXT", help="Described by this: a part, or a pattern such as 'CI *'."),
         click.option(
-            "--made-by-hand", is_flag=True, help="Made by somebody, and not left behind by a series of this package."
+            "--prefix", "prefixes", metavar="PREFIX", multiple=True, help="Only the token with this prefix; repeatable."
         ),
-        click.option("--expiring-within", type=_span, metavar="SPAN", help="Ends within so long, such as 14d."),
-        click.option("--unused-for", type=_span, metavar="SPAN", help="Not used for so long, such as 90d."),
+        click.option(
+            "--description", metavar="TEXT", help="Only tokens described so: a part, or a pattern such as 'CI *'."
+        ),
+        click.option(
+            "--made-by-hand",
+            is_flag=True,
+            help="No login sessions, and nothing that an interrupted series left behind.",
+        ),
+        click.option(
+            "--expiring-within",
+            type=_span,
+            metavar="SPAN",
+            help="Only tokens that expire within this time, such as 14d.",
+        ),
+        click.option(
+            "--unused-for", type=_span, metavar="SPAN", help="Only tokens not used for this long, such as 90d."
+        ),
     )
     for option in reversed(options):
         selected = option(selected)
@@ -175,7 +188,9 @@ def _of_stacks(command: _Command) -> _Command:
     """Add what names stacks; the command gets `exports`, `stacks` and `all_stacks`."""
     options = (
         click.argument("exports", metavar="[EXPORT]...", nargs=-1, type=click.Path(dir_okay=False, allow_dash=True)),
-        click.option("--stack", "stacks", metavar="NAME", multiple=True, help="Ask `pulumi` for this stack's state."),
+        click.option(
+            "--stack", "stacks", metavar="NAME", multiple=True, help="Ask `pulumi` for this stack; repeatable."
+        ),
         click.option("--all-stacks", is_flag=True, help="Ask `pulumi` for all stacks of its backend."),
     )
     for option in reversed(options):
@@ -191,7 +206,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="For programs: J
 @click.option("--sessions", is_flag=True, help="Login sessions too.")
 @click.option("--sort", "order", type=click.Choice(list(ORDERS)), default="expiry", show_default=True)
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option("--wide", is_flag=True, help="All columns, however narrow the terminal. So it is in a pipe.")
+@click.option("--wide", is_flag=True, help="All columns, however narrow the terminal; the default in a pipe.")
 @_as_json
 def list_(  # noqa: PLR0913 - one an option
     *,
@@ -238,16 +253,16 @@ def list_(  # noqa: PLR0913 - one an option
     metavar="SPAN",
     default="7d",
     show_default=True,
-    help="Tell of what ends so soon with nothing to rotate it.",
+    help="Warn of tokens that expire within this time and that nothing rotates.",
 )
 @click.option(
     "--ignore",
     metavar="TEXT",
     multiple=True,
-    help="Leave a token out, by its prefix, or its description or a pattern of it.",
+    help="Leave a token out, by its prefix, its description or a pattern of that; repeatable.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
-@click.option("--all", "everything", is_flag=True, help="Show what is in order, too.")
+@click.option("--all", "everything", is_flag=True, help="Also show tokens without findings.")
 @_as_json
 @click.pass_context
 def audit(  # noqa: PLR0913 - one an option
@@ -283,17 +298,15 @@ def audit(  # noqa: PLR0913 - one an option
     client = _client()
     tokens, holdings = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
     user = client.me()
-    own, foreign = inventory.of_user(holdings, user, tokens)
-    now = _now(client)
-    entries = [entry for entry in inventory.audit(tokens, own, now, horizon) if not inventory.is_ignored(entry, ignore)]
+    own, others = inventory.of_user(holdings, user, tokens)
+    audited = list(inventory.audit(tokens, own, _now(client), horizon))
+    entries = [entry for entry in audited if not inventory.is_ignored(entry, ignore)]
     if as_json:
-        _print_json(
-            {"user": user.user, "other_users": inventory.users(foreign), "tokens": list(map(inventory.told, entries))}
-        )
+        _print_json({"user": user.user, "other_users": others, "tokens": list(map(inventory.told, entries))})
     else:
         from pulumi_avn_token.tables import print_findings  # noqa: PLC0415
 
-        print_findings(entries, user, inventory.users(foreign), everything=everything)
+        print_findings(entries, user, others, ignored=len(audited) - len(entries), everything=everything)
     found = [finding for entry in entries for finding in entry.findings]
     context.exit(FINDINGS if any(strict or finding.is_failure for finding in found) else 0)
 
@@ -318,9 +331,10 @@ def from_account(
 ) -> None:
     """Write a manifest that adopts the account's tokens as they are: applied, it changes nothing in the account.
 
-    Tokens that the given stacks hold already (as for `audit`) are left out, and names of these stacks are not given
-    again. If you have a manifest, add to it what is written: what a manifest no longer declares is revoked. Login
-    sessions are left out too. What cannot be declared is named on standard error, and then the exit status is 1.
+    Name the stacks that have tokens of this account already (as for `audit`): their tokens are left out, or two stacks
+    would each revoke the other's. No entry gets the name of one of their resources. If you have a manifest, add to it
+    what is written: what a manifest no longer declares is revoked. Login sessions are left out. What cannot be declared
+    is named on standard error, and then the exit status is 1.
 
     \b
     Examples:
@@ -340,9 +354,12 @@ def from_account(
     click.echo(written.text.encode(), nl=False)  # a manifest is UTF-8 whatever the terminal is
     for token, reason in written.left_out:
         click.echo(f"left out: {one_line(token.token_prefix)}: {reason}", err=True)
-    unknown = [prefix for prefix in selection.prefixes if all(prefix != token.token_prefix for token in listed)]
+    adoptable = {token.token_prefix for token in listed if token.created_manually is not False}
+    unknown = [prefix for prefix in selection.prefixes if prefix not in adoptable]
     for prefix in unknown:
-        click.echo(f"no valid token has the prefix {one_line(shown(prefix))}", err=True)
+        is_session = any(prefix == token.token_prefix for token in listed)
+        what = "only a login session has" if is_session else "no valid token has"
+        click.echo(f"{what} the prefix {one_line(shown(prefix))}", err=True)
     context.exit(FINDINGS if written.left_out or unknown else 0)
 
 
@@ -353,7 +370,7 @@ def from_account(
 @_as_json
 @click.pass_context
 def validate(context: click.Context, *, paths: Sequence[str], as_json: bool) -> None:
-    """Check manifests as `pulumi up` would, but for the account: FILE:LINE:COLUMN and what is wrong, for every fault.
+    """Check manifests as `pulumi up` does, without asking the account: FILE:LINE:COLUMN: what, for every fault.
 
     A FILE may be -, for a pipe.
 
@@ -494,7 +511,7 @@ def _now(client: Client) -> datetime:
 def _tell_of_none(listed: Sequence[TokenInfo], selection: Selection) -> None:
     count = sum(selection.sessions or token.created_manually is not False for token in listed)
     if count:
-        click.echo(f"None of the {count} tokens fits." if count > 1 else "The only token does not fit.", err=True)
+        click.echo(f"None of the {count} tokens matches." if count > 1 else "The only token does not match.", err=True)
     else:
         click.echo("There are no tokens.", err=True)
 

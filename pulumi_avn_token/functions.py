@@ -29,7 +29,10 @@ def get_access_token(token_prefix: str) -> TokenInfo:
     """The valid token with this prefix, without its secret; the full token does as well. One request a call.
 
     TokenNotFoundError: there is none in this account. AvnTokenError: no credential, or the API gave no list.
+    TypeError: it is an output, which is not known yet.
     """
+    if not isinstance(token_prefix, str):
+        raise TypeError("token_prefix must be a string; of an output: output.apply(pulumi_avn_token.get_access_token)")
     for token in _listed():
         if token_prefix == token.token_prefix or token_prefix.startswith(token.token_prefix):
             return token

@@ -103,10 +103,8 @@ def steady(before: Iterable[TokenInfo], after: Iterable[TokenInfo], holdings: It
     return [token for token_prefix, token in (was | is_).items() if token_prefix in known]
 
 
-def of_user(
-    holdings: Iterable[Holding], user: User, tokens: Iterable[TokenInfo]
-) -> tuple[list[Holding], list[Holding]]:
-    """Those holdings whose tokens are in a user's account, and those of others, which nobody can judge by it.
+def of_user(holdings: Iterable[Holding], user: User, tokens: Iterable[TokenInfo]) -> tuple[list[Holding], list[str]]:
+    """Those holdings whose tokens are in a user's account, and whose the others are, which nobody can judge by it.
 
     It is not recorded whose a token is that is only read: where there are others' tokens, it is the user's if it is
     among these.
@@ -121,17 +119,13 @@ def of_user(
         (unclear if made_as is None else own if made_as.is_same_as(user) else foreign).append(holding)
     listed = {token.token_prefix for token in tokens}
     own += [holding for holding in unclear if not foreign or holding.token_prefix in listed]
-    if foreign and not own:
+    others = sorted({one_line(holding.made_as.user) for holding in foreign if holding.made_as})
+    if others and not own:
         raise WrongAccountError(
-            f"all tokens of these stacks belong to {', '.join(users(foreign))}, but the credential to {user.user}, who"
-            " cannot see them: use a credential of theirs"
+            f"all tokens of these stacks belong to {', '.join(others)}, but the credential to {user.user}, who cannot"
+            " see them: use a credential of theirs"
         )
-    return own, foreign
-
-
-def users(holdings: Iterable[Holding]) -> list[str]:
-    """The users whom tokens were made as."""
-    return sorted({one_line(holding.made_as.user) for holding in holdings if holding.made_as})
+    return own, others
 
 
 def is_ignored(entry: Entry, ignored: Iterable[str]) -> bool:

@@ -238,19 +238,34 @@ def is_window_too_long(olds: Mapping[str, Any]) -> bool:
 
 
 def find_end(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> str | None:
-    """What to tell of a token that is about to expire without anything to rotate it before; None: it is not so."""
+    """What to tell of a token that is to be rotated and is not yet, or that nothing rotates before it expires soon.
+
+    None: neither is so.
+    """
     expiry, window = expires(olds), news.get(_WINDOW)
-    if not _is_known(window) or expiry is None or now < expiry - min(_life(olds, expiry) / 10, NEAR_EXPIRY):
+    if not _is_known(window) or expiry is None:
         return None
-    if window is None:
+    is_near = _is_near_end(olds, expiry, now)
+    if window is None and is_near:
         can_trigger = olds.get("rotation_triggers") is not None
         return (
             f"expires at {olds['expiry_time']}, and nothing is going to rotate it: set early_rotation_window_seconds"
             f"{', or change a value of rotation_triggers' if can_trigger else ''}"
         )
-    if window != olds.get("early_rotation_window_seconds"):
+    is_open = window is not None and now >= expiry - timedelta(seconds=window)
+    if window != olds.get("early_rotation_window_seconds") and (is_near or is_open):
         return f"expires at {olds['expiry_time']}: the changed window counts from the next `pulumi up` on, so run it"
     return None
+
+
+def is_ending(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> bool:
+    """Whether there is an end near of which to tell: the account is asked first, which may have put it off."""
+    expiry = expires(olds)
+    return expiry is not None and _is_near_end(olds, expiry, now) and find_end(olds, news, now) is not None
+
+
+def _is_near_end(olds: Mapping[str, Any], expiry: datetime, now: datetime) -> bool:
+    return now >= expiry - min(_life(olds, expiry) / 10, NEAR_EXPIRY)
 
 
 def find_new_triggers(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:

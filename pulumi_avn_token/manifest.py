@@ -14,7 +14,6 @@ from pulumi_avn_token.arguments import find_faults, find_faults_of_series
 from pulumi_avn_token.durations import parse_duration
 from pulumi_avn_token.errors import Fault, ManifestError
 from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH
-from pulumi_avn_token.terminal import is_whole
 
 LONGEST_SHOWN = 20
 """Characters of what a file holds that a fault shows whole."""
@@ -58,7 +57,7 @@ def parse(content: bytes, name: str) -> dict[str, Declaration]:
     except yaml.YAMLError as error:
         raise ManifestError([Fault(name, *_describe(error, text))]) from None
     except (ValueError, OverflowError):
-        raise ManifestError([Fault(name, 1, 1, "is not YAML: it holds a number that is too large")]) from None
+        raise ManifestError([Fault(name, 1, 1, "is not YAML: an escape or a number in it is too large")]) from None
     reader = _Reader()
     tokens = reader.manifest(root)
     if reader.faults:
@@ -132,10 +131,9 @@ class _Reader:
                 told.unread.add("early_rotation_window_seconds")
             faults = find_faults_of_series(told.arguments, told.unread)
         for argument, reason in faults:
-            missing = (
-                {"early_rotation_window_seconds": "rotation.before"}.get(argument, argument) if rotation else argument
-            )
-            key, place = told.places.get(argument, (missing, name_node))
+            key, place = told.places.get(argument, (_USUAL_KEYS.get(argument, argument), name_node))
+            for other, (called, _) in told.places.items():
+                reason = reason.replace(other, called)  # noqa: PLW2901 - as the file calls it
             self.faults.append(_Fault(place, f"{where}.{key}: {reason}"))
         return Declaration(told.arguments, rotation is not None)
 
@@ -187,9 +185,15 @@ def _text(node: yaml.Node) -> str:
         raise _Fault(node, "must be text, and not empty")
     if node.tag != "tag:yaml.org,2002:str":
         raise _Fault(node, f'must be text: write it in quotes, "{_cut(node.value)}"')
-    if not node.value.isascii() and not is_whole(node.value):
-        raise _Fault(node, "must be text: it holds half a character")
-    return str(node.value)
+    return _whole(node)
+
+
+def _whole(node: yaml.ScalarNode) -> str:
+    """The text of a scalar. JSON escapes a character beyond U+FFFF in two halves, which PyYAML leaves apart."""
+    try:
+        return str(node.value.encode("utf-16", "surrogatepass").decode("utf-16"))
+    except UnicodeDecodeError:
+        raise _Fault(node, "must be text: it holds half a character") from None
 
 
 def _prefix(node: yaml.Node) -> str:
@@ -214,13 +218,13 @@ def _number(node: yaml.Node) -> int:
     # With a zero at the front, YAML 1.1 and 1.2 take it for different numbers.
     if is_number and (match := re.fullmatch(r"(0|[1-9][0-9]{0,11})(\.0)?", node.value)):
         return int(match[1])
-    raise _Fault(node, "must be a whole number of seconds")
+    raise _Fault(node, "must be a whole number of seconds, such as 2592000")
 
 
 def _flag(node: yaml.Node) -> bool:
     if node.tag == "tag:yaml.org,2002:bool" and node.value in ("true", "false"):
         return bool(node.value == "true")
-    raise _Fault(node, "must be true or false")
+    raise _Fault(node, "must be true or false, in lower case and without quotes")
 
 
 def _texts(node: yaml.Node) -> list[str]:
@@ -250,7 +254,7 @@ def _scalar(node: yaml.Node) -> str:
         raise _Fault(node, "must hold plain values")
     if not node.value:
         raise _Fault(node, "must not be empty: write null, or a text")
-    return str(node.value)
+    return _whole(node)
 
 
 def _each(read: Callable[[Any], _Value], items: list[Any]) -> list[_Value]:
@@ -266,8 +270,11 @@ def _each(read: Callable[[Any], _Value], items: list[Any]) -> list[_Value]:
     return values
 
 
+_NO_PLACE = "is a secret, and a manifest is no place for one; declare this token in the program"
+
+
 def _no_secret(node: yaml.Node) -> str:
-    raise _Fault(node, "is a secret, and a manifest is no place for one; declare this token in the program")
+    raise _Fault(node, _NO_PLACE)
 
 
 Kind = Literal["text", "prefix", "duration", "number", "flag", "texts", "triggers", "secret"]
@@ -321,8 +328,16 @@ KEYS_OF_ROTATION: Mapping[str, Key] = {
 }
 
 
+_USUAL_KEYS = {"max_age_seconds": "max_age", "early_rotation_window_seconds": "rotation.before"}
+"""The keys by which a series is told what it lacks."""
+
+
 def _unknown(key: str, keys: Mapping[str, Key]) -> str:
     """What is wrong with a key that is not among those that can be there, and what may be meant."""
+    if key in KEYS and KEYS[key].kind == "secret":
+        return f"{key} {_NO_PLACE}"
+    if f"rotation.{key}" in KEYS_OF_ROTATION:
+        return f"{key} belongs under rotation"
     if key in KEYS and keys is KEYS_OF_SERIES:
         instead = "set rotation.before"
         if "rotat" not in key:
@@ -334,7 +349,7 @@ def _unknown(key: str, keys: Mapping[str, Key]) -> str:
     offered += ["rotation"] if keys is KEYS else []
     near = difflib.get_close_matches(key, offered, n=1)
     hint = f"is {near[0]} meant?" if near else f"there are {', '.join(offered)}"
-    return f"unknown key '{_cut(key)}'; {hint}"
+    return f"unknown key '{_cut(key.removeprefix('rotation.'))}'; {hint}"
 
 
 def _describe(error: yaml.YAMLError, text: str) -> tuple[int, int, str]:

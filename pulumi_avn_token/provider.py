@@ -225,7 +225,8 @@ class AccessTokenProvider(_Provider):
             return [("adopt_prefix", str(error))]
         faults = list(adoption.find_mismatches(token, arguments))
         if not faults:
-            self._say("info", f"token {token.token_prefix} is adopted: none is made", arguments)
+            described = "" if token.description == arguments["description"] else ", and this one's description is set"
+            self._say("info", f"token {token.token_prefix} is adopted: none is made{described}", arguments)
         return faults
 
     def _adopted(self, given: str, arguments: Mapping[str, Any]) -> TokenInfo:
@@ -254,7 +255,7 @@ class AccessTokenProvider(_Provider):
         now = self.operation.now()
         decision = lifecycle.decide(olds, news, now)
         is_due = isinstance(decision, lifecycle.Replace) and decision.reason is not None
-        if lifecycle.is_stale(olds) and (is_due or lifecycle.find_end(olds, news, now)):
+        if lifecycle.is_stale(olds) and (is_due or lifecycle.is_ending(olds, news, now)):
             olds = self._asked_anew(token_prefix, olds)
             decision = lifecycle.decide(olds, news, self.operation.now())
         if isinstance(decision, lifecycle.Replace):
@@ -390,7 +391,7 @@ class RotatingAccessTokenProvider(_Provider):
         plan = rotation.decide(olds, news, now)
         writes = plan.writes or (told is not None and told.writes)
         is_now = told is not None and writes
-        if not (is_now or plan.asks or lifecycle.find_end(olds, news, now)):
+        if not (is_now or plan.asks or lifecycle.is_ending(olds, news, now)):
             return plan, olds
         try:
             return self._planned_anew(id_, olds, news)

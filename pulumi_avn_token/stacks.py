@@ -44,8 +44,9 @@ def _read(path: str) -> str:
     try:
         return files.read(path).decode("utf-8-sig")  # whatever the locale is
     except OSError as error:
-        raise ExportError(f"{without_tokens(source)}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
+        hint = "; a stack is named by --stack" if isinstance(error, FileNotFoundError) else ""
+        raise ExportError(f"{without_tokens(source)}: cannot be read: {error.strerror}{hint}") from None
+    except UnicodeDecodeError:  # in whose chain would be the whole state
         pass
     raise ExportError(f"{source}: is not text; give files that `pulumi stack export` writes")
 

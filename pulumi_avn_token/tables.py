@@ -30,7 +30,7 @@ _GAP = 2
 _BAR_CELLS = 10
 _UNLIMITED = 100_000
 _INDENT = 4
-_MARK = "*"
+_IN_USE = "*"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def print_tokens(tokens: Sequence[TokenInfo], now: datetime, *, wide: bool, sess
     screen = console()
     by_others = list(map(marks.without_own_use, tokens))
     rows = {title: [column.cell(token, now) for token in by_others] for title, column in _COLUMNS.items()}
-    is_shown = {"KIND": sessions, _MARK: any(token.currently_active for token in tokens)}
+    is_shown = {"KIND": sessions, _IN_USE: any(token.currently_active for token in tokens)}
     rows = {title: cells for title, cells in rows.items() if is_shown.get(title, True)}
     natural = {title: max(cell_len(title), *(cell.cell_len for cell in cells)) for title, cells in rows.items()}
     room = _UNLIMITED if wide else screen.width
@@ -83,7 +83,7 @@ def print_tokens(tokens: Sequence[TokenInfo], now: datetime, *, wide: bool, sess
     with sheet.capture() as printed:
         sheet.print(table, crop=False, no_wrap=True)
     screen.file.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
-    notes = [f"{_MARK} the token in use now"] if is_shown[_MARK] else []
+    notes = [f"{_IN_USE} the token in use now"] if is_shown[_IN_USE] else []
     if left_out := [title for title in rows if title not in widths]:
         notes.append(f"--wide shows {', '.join(left_out)} too")
     if notes and _is_terminal():
@@ -105,10 +105,13 @@ def _overflow() -> Literal["ellipsis", "crop"]:
     return "ellipsis" if _encoded("…") == "…" else "crop"
 
 
-def print_findings(entries: Sequence[inventory.Entry], user: User, others: Sequence[str], *, everything: bool) -> None:
+def print_findings(
+    entries: Sequence[inventory.Entry], user: User, others: Sequence[str], *, ignored: int, everything: bool
+) -> None:
     """Print what an audit of a user's account found: failures, then warnings, each with its advice, and the sum.
 
-    others: the users whose tokens were not compared. everything: what is in order is shown too.
+    others: the users whose tokens were not compared. ignored: so many are not among the entries, though there are.
+    everything: what is in order is shown too.
     """
     screen = console()
     for entry, finding in _in_order(entries):
@@ -122,16 +125,17 @@ def print_findings(entries: Sequence[inventory.Entry], user: User, others: Seque
             holders = ", ".join(f"{holding.name} of {holding.stack}" for holding in entry.holdings)
             for line in _wrapped(holders, screen.width):
                 screen.print(Text(line))
-    screen.print(Text(_summary(entries, user.user)))
+    screen.print(Text(_summary(entries, user.user, ignored)))
     if others:
         screen.print(Text(f"Not compared, since another user made them: tokens of {', '.join(others)}."))
 
 
-def _summary(entries: Sequence[inventory.Entry], user: str) -> str:
+def _summary(entries: Sequence[inventory.Entry], user: str, ignored: int) -> str:
     counts = Counter(entry.status for entry in entries)
     warnings = sum(not finding.is_failure for entry in entries for finding in entry.findings)
     told = [f"{counts[status]} {status}" for status in ("managed", *inventory.FAILURES) if counts[status]]
     told += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
+    told += [f"{ignored} ignored"] if ignored else []
     return f"{one_line(user)}: {', '.join(told) or 'no tokens, here or there'}."
 
 
@@ -209,7 +213,7 @@ def _time(value: str | None) -> Text:
 _COLUMNS = {
     column.title: column
     for column in (
-        Column(_MARK, lambda token, _: Text(_MARK if token.currently_active else "", style="bold")),
+        Column(_IN_USE, lambda token, _: Text(_IN_USE if token.currently_active else "", style="bold")),
         Column("EXPIRY_TIME", lambda token, _: _time(token.expiry_time)),
         Column("TOKEN_PREFIX", lambda token, _: _plain(token.token_prefix)),
         Column("DESCRIPTION", lambda token, _: _plain(token.description), least=18),
@@ -224,6 +228,6 @@ _COLUMNS = {
     )
 }
 _BY_WORTH = (
-    "TOKEN_PREFIX", _MARK, "DESCRIPTION", "LIFE_LEFT", "LAST_USED", "LAST_USER_AGENT", "KIND",
+    "TOKEN_PREFIX", _IN_USE, "DESCRIPTION", "LIFE_LEFT", "LAST_USED", "LAST_USER_AGENT", "KIND",
     "EXPIRY_TIME", "LAST_IP", "LAST_USED_TIME", "MAX_AGE_SECONDS", "EXTEND_WHEN_USED",
 )  # fmt: skip

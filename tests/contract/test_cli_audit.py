@@ -258,6 +258,7 @@ def test_what_is_ignored_counts_for_nothing(account: Account, ignored: str) -> N
     ran = account.run("audit", "-", *option, "--strict", "--all", stdin=export())
     assert ran.status == 0
     assert prefix not in ran.out
+    assert ran.lines()[-1] == "demo@example.org: 1 ignored."
     assert findings(account, options=option) == []
 
 

@@ -222,7 +222,7 @@ def test_no_tokens_are_told_beside_the_table(crowd: dict[int, Account]) -> None:
 
 def test_sessions_count_where_they_are_asked_for(crowd: dict[int, Account]) -> None:
     """The login that asks is a session, so an account without tokens has one that can fit or not."""
-    assert crowd[0].run("list", "--sessions", "--prefix", "zz").err == "The only token does not fit.\n"
+    assert crowd[0].run("list", "--sessions", "--prefix", "zz").err == "The only token does not match.\n"
 
 
 def test_no_match_is_told_from_an_empty_account(crowd: dict[int, Account]) -> None:

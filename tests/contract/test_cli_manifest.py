@@ -198,7 +198,7 @@ def test_nothing_to_take_over_is_a_manifest_without_tokens(account: Account, tmp
     ran = account.run("manifest", "from-account", "--description", "x")
     assert (ran.status, yaml.safe_load(ran.out)) == (0, {"tokens": {}})
     assert ran.err.count("\n") == 1
-    assert "fit" in ran.err
+    assert "match" in ran.err
 
 
 def test_a_prefix_that_nothing_has_is_a_finding(account: Account) -> None:
@@ -207,6 +207,14 @@ def test_a_prefix_that_nothing_has_is_a_finding(account: Account) -> None:
     ran = account.run("manifest", "from-account", "--prefix", there, "--prefix", "XCJ3+bgWywIh")
     assert (ran.status, ran.err) == (1, "no valid token has the prefix XCJ3+bgWywIh\n")
     assert [token["adopt_prefix"] for token in yaml.safe_load(ran.out)["tokens"].values()] == [there]
+
+
+def test_a_login_session_that_is_asked_for_by_name_is_a_finding(account: Account) -> None:
+    """Nobody manages a session: a script that names one gets less than it asked for, and is told why."""
+    prefix = account.emulator.token[:12]
+    ran = account.run("manifest", "from-account", "--prefix", prefix)
+    assert (ran.status, yaml.safe_load(ran.out)) == (1, {"tokens": {}})
+    assert f"only a login session has the prefix {prefix}\n" in ran.err
 
 
 def test_what_stacks_hold_is_left_out(account: Account, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import traceback
 from pathlib import Path
 
+import pulumi
 import pytest
 
 import pulumi_avn_token as avn
@@ -99,6 +100,18 @@ def test_one_token_by_its_prefix(account: Emulator, observer: Observer) -> None:
     assert asked(account) == ["GET /v1/access_token"]
     assert (token.token_prefix, token.description, token.max_age_seconds) == (prefix, "CI", 3600)
     assert token in avn.get_access_tokens()
+
+
+def test_an_output_is_no_prefix(account: Emulator) -> None:
+    """Who passes a resource's output, which is not known yet, is told how to do it, and nothing is asked."""
+    with pytest.raises(TypeError, match=r"output\.apply\(pulumi_avn_token\.get_access_token\)"):
+        avn.get_access_token(pulumi.Output.from_input("XCJ3+bgWywIh"))  # type: ignore[arg-type]
+    assert asked(account) == []
+
+
+def test_public_names_are_listed() -> None:
+    """An interactive session completes them, though they are imported only when they are used."""
+    assert set(avn.__all__) <= set(dir(avn))
 
 
 def test_a_full_token_does_as_well(account: Emulator, observer: Observer) -> None:

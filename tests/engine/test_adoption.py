@@ -160,7 +160,7 @@ def test_a_forced_replacement_of_what_was_rotated_says_what_to_do(project: Proje
     project.tokens(nb=f'{adopt}, rotation_triggers={{"a": 2}}').up()
     before, urn = project.output("nb"), project.state()["nb"]["urn"]
     shown = project.up("--replace", urn, fails=True).output
-    assert "If this resource has taken it over earlier, leave adopt_prefix out" in shown
+    assert "If the state has this resource already, leave adopt_prefix out" in shown
     assert observer.works(before)
     project.tokens(nb='description="notebooks"').up("--replace", urn)
     assert not observer.works(before)

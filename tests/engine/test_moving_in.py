@@ -203,6 +203,34 @@ def test_the_token_that_pulumi_runs_with_is_adopted_and_never_revoked(
     assert observer.works(new)
 
 
+def test_a_token_gets_another_name_by_the_state(project: Project, observer: Observer, emulator: Emulator) -> None:
+    """As the documents say: renamed in the state and in the manifest, each token stays, and `adopt_prefix` may go."""
+    observer.make("CI deploys")
+    observer.make("Ingest")
+    project.shell("pulumi-avn-token manifest from-account > tokens.yaml")
+    declare(project).up()
+    before = raw(emulator)
+    for old, new in (("ci-deploys", "deploys"), ("ingest", "workers")):
+        (urn,) = (urn for urn in urns(project) if urn.endswith(f"::{old}"))
+        project.shell(f"pulumi state rename --yes '{urn}' {new}")
+    path = project.folder / "tokens.yaml"
+    text = path.read_text(encoding="utf-8").replace("  ci-deploys:", "  deploys:").replace("  ingest:", "  workers:")
+    path.write_text(re.sub(r" +adopt_prefix: .*\n", "", text), encoding="utf-8")
+    emulator.clear_requests()
+    for ran in (project.preview(), project.up()):
+        assert not re.search("created|replaced|deleted|to create|to replace|to delete", ran.output)
+    assert raw(emulator) == before
+    assert {urn.split("::")[-1] for urn in urns(project)} == {"deploys", "workers"}
+    assert {request.method for request in emulator.requests} == {"GET"}
+    project.up("--expect-no-changes")
+
+
+def urns(project: Project) -> list[str]:
+    """The URNs of the stack's tokens."""
+    resources = json.loads(project.shell("pulumi stack export").output)["deployment"]["resources"]
+    return [resource["urn"] for resource in resources if "avn:" in resource["type"]]
+
+
 def make_by_hand(emulator: Emulator, observer: Observer, ago: int = 0) -> dict[str, str]:
     """Make the ten tokens by a day so long ago, each at its time, use every other, and give their secrets by prefix."""
     secrets = {}

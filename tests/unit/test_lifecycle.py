@@ -30,6 +30,7 @@ from pulumi_avn_token.lifecycle import (
     find_due,
     find_end,
     find_new_triggers,
+    is_ending,
     is_stale,
     is_window_too_long,
     known_secret,
@@ -619,13 +620,20 @@ NEXT_UP = "expires at 2026-12-01T12:00:00Z: the changed window counts from the n
         (WEEK, {"early_rotation_window_seconds": object()}, timedelta(days=1), None),
         ({}, {"early_rotation_window_seconds": object()}, timedelta(days=1), None),
         (WEEK, {"early_rotation_window_seconds": DAY}, timedelta(days=4), None),
+        # a window that is open already, however far away the end is
+        ({}, {"early_rotation_window_seconds": 20 * DAY}, timedelta(days=20), NEXT_UP),
+        ({}, {"early_rotation_window_seconds": 20 * DAY}, timedelta(days=20, microseconds=1), None),
+        (WEEK, {"early_rotation_window_seconds": 20 * DAY}, timedelta(days=19), NEXT_UP),
+        (WEEK, {"early_rotation_window_seconds": object()}, timedelta(days=19), None),
     ],
 )
 def test_end_that_nothing_prevents_is_told(
     changes: dict[str, Any], inputs: dict[str, Any], before: timedelta, told: str | None
 ) -> None:
     """Within a tenth of the life, or three days if that is shorter, a token that nothing rotates is told of."""
-    assert find_end(recorded(**changes), wanted(**inputs), EXPIRY - before) == told
+    olds, news = recorded(**changes), wanted(**inputs)
+    assert find_end(olds, news, EXPIRY - before) == told
+    assert is_ending(olds, news, EXPIRY - before) == (told is not None and before <= timedelta(days=3))
 
 
 @pytest.mark.parametrize(

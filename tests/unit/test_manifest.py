@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import string
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from pulumi_avn_token.errors import ManifestError
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PREFIX = "XCJ3+bgWywIh"
 DAY = 24 * 60 * 60
+NO_PLACE = "is a secret, and a manifest is no place for one; declare this token in the program"
 TAKEN_OVER = "does not go with rotation: leave it out once an `up` has taken the token over: the series goes on with it"
 
 
@@ -135,12 +137,12 @@ def test_duration_of_every_age_is_read(seconds: int) -> None:
 
 
 UNIT = "must be a number and a unit, one of s m h d w, such as 30d"
-WHOLE = "must be a whole number of seconds"
+WHOLE = "must be a whole number of seconds, such as 2592000"
 LIMITS = "must be a whole number of seconds from 600 to 315360000"
 LESS = "must be less than the age, by default 2592000 (30 days)"
 NETWORKS = "must hold addresses and networks such as 192.0.2.0/24"
 AGE = "4:22: tokens.ci.max_age_seconds"
-FLAG = "4:23: tokens.ci.extend_when_used: must be true or false"
+FLAG = "4:23: tokens.ci.extend_when_used: must be true or false, in lower case and without quotes"
 KEYS = (
     "description, max_age, max_age_seconds, extend_when_used, ip_allowlist, scopes, rotation_triggers,"
     " rotate_before, early_rotation_window_seconds, adopt_prefix, rotation"
@@ -629,12 +631,12 @@ ROTATION = "tokens.ci.rotation"
         (["rotation: {before: 1209600}"], [f"5:24: {ROTATION}.before: {UNIT}"]),
         (
             ["rotation: {before: 60d}"],
-            [f"5:24: {ROTATION}.before: must be less than max_age_seconds (5184000), not 5184000"],
+            [f"5:24: {ROTATION}.before: must be less than max_age (5184000), not 5184000"],
         ),
         (["rotation: {before: 14d, overlap: 1}"], [f"5:38: {ROTATION}.overlap: {UNIT}"]),
         (
             ["rotation: {overlap: 15d, before: 14d}"],
-            [f"5:25: {ROTATION}.overlap: must be at most early_rotation_window_seconds (1209600), not 1296000"],
+            [f"5:25: {ROTATION}.overlap: must be at most rotation.before (1209600), not 1296000"],
         ),
         (
             ["rotation:", "  before: 14d", "  retire: at once"],
@@ -655,7 +657,7 @@ ROTATION = "tokens.ci.rotation"
             ["rotation: {before: 14d}", f"adopt_prefix: {PREFIX}", "full_token: x"],
             [
                 f"6:5: tokens.ci: adopt_prefix {TAKEN_OVER}",
-                f"7:5: tokens.ci: full_token {TAKEN_OVER}",
+                f"7:5: tokens.ci: full_token {NO_PLACE}",
             ],
         ),
         (["revocation_triggers: {leak: 1}"], ["5:5: tokens.ci: revocation_triggers needs rotation beside it"]),
@@ -666,6 +668,11 @@ ROTATION = "tokens.ci.rotation"
         (
             ["rotation: {before: 14d}", "colour: red"],
             [f"6:5: tokens.ci: unknown key 'colour'; there are {KEYS_OF_SERIES}"],
+        ),
+        (["overlap: 1d"], ["5:5: tokens.ci: overlap belongs under rotation"]),
+        (
+            ["rotation: {before: 14d, rotate_before: 7d}"],
+            ["5:29: tokens.ci: unknown key 'rotate_before'; is rotation.before meant?"],
         ),
         (["rotations: {before: 14d}"], ["5:5: tokens.ci: unknown key 'rotations'; is rotation meant?"]),
         (
@@ -691,7 +698,7 @@ def test_fault_of_a_rotation_is_told_with_its_place(lines: list[str], found: lis
 
 def test_series_needs_an_age() -> None:
     """What never has to end by itself cannot be rotated in time: the age is told to be missing, at the token's name."""
-    assert faults_of_series("rotation: {before: 14d}", age="") == ("2:3: tokens.ci.max_age_seconds: is missing",)
+    assert faults_of_series("rotation: {before: 14d}", age="") == ("2:3: tokens.ci.max_age: is missing",)
 
 
 def test_misspelt_key_of_a_rotation_is_told_as_it_is_written() -> None:
@@ -701,3 +708,12 @@ def test_misspelt_key_of_a_rotation_is_told_as_it_is_written() -> None:
     assert second.startswith("5:16: tokens.ci")
     assert "befor" in second
     assert second.endswith("is rotation.before meant?")
+
+
+def test_character_that_json_escapes_in_two_halves_is_one() -> None:
+    """A manifest that a program wrote as JSON, ASCII alone, says the same as one that a person typed."""
+    document = {"tokens": {"rocket 🚀": {"description": "🚀 deploys", "rotation_triggers": {"🚀": "🗝"}}}}
+    text = json.dumps(document)
+    assert "\\ud83d" in text
+    (declaration,) = manifest.parse(text.encode(), "t.yaml").values()
+    assert declaration.arguments == document["tokens"]["rocket 🚀"]

@@ -35,9 +35,9 @@ BEYOND_A_SCHEMA = [
     re.compile(WHERE + fault)
     for fault in (
         # comparisons of two values
-        r"tokens\..+: must be less than max_age_seconds \([0-9]+\), not [0-9]+",
+        r"tokens\..+: must be less than max_age(_seconds)? \([0-9]+\), not [0-9]+",
         r"tokens\..+: must be less than the age, by default 2592000 \(30 days\), not [0-9]+",
-        r"tokens\..+: must be at most early_rotation_window_seconds \([0-9]+\), not [0-9]+",
+        r"tokens\..+: must be at most rotation\.before \([0-9]+\), not [0-9]+",
         # whether a text is a network
         r"tokens\..+\.ip_allowlist: must hold addresses and networks such as 192\.0\.2\.0/24; number [0-9]+ is none",
         # two that adopt one token
@@ -453,16 +453,27 @@ def test_two_that_adopt_one_token_are_told_by_the_loader() -> None:
         ),
         (
             "tokens: {ci: {description: d, max_age_seconds: 01130}}",
-            "tokens.ci.max_age_seconds: must be a whole number of seconds",
+            "tokens.ci.max_age_seconds: must be a whole number of seconds, such as 2592000",
         ),
         (
             "tokens: {ci: {description: d, max_age_seconds: 1_000}}",
-            "tokens.ci.max_age_seconds: must be a whole number of seconds",
+            "tokens.ci.max_age_seconds: must be a whole number of seconds, such as 2592000",
         ),
-        ("tokens: {ci: {description: d, extend_when_used: yes}}", "tokens.ci.extend_when_used: must be true or false"),
+        (
+            "tokens: {ci: {description: d, extend_when_used: yes}}",
+            "tokens.ci.extend_when_used: must be true or false, in lower case and without quotes",
+        ),
         (
             'tokens: {ci: {description: "half \\ud800"}}',
             "tokens.ci.description: must be text: it holds half a character",
+        ),
+        (
+            'tokens: {ci: {description: d, rotation_triggers: {x: "half \\ud800"}}}',
+            "tokens.ci.rotation_triggers: must be text: it holds half a character",
+        ),
+        (
+            'tokens: {ci: {description: d, rotation_triggers: {"half \\ud800": x}}}',
+            "tokens.ci.rotation_triggers: must be text: it holds half a character",
         ),
     ],
 )
