@@ -354,7 +354,7 @@ def from_account(
     click.echo(written.text.encode(), nl=False)  # a manifest is UTF-8 whatever the terminal is
     for token, reason in written.left_out:
         click.echo(f"left out: {one_line(token.token_prefix)}: {reason}", err=True)
-    adoptable = {token.token_prefix for token in listed if token.created_manually is not False}
+    adoptable = {token.token_prefix for token in listed if not token.is_session}
     unknown = [prefix for prefix in selection.prefixes if prefix not in adoptable]
     for prefix in unknown:
         is_session = any(prefix == token.token_prefix for token in listed)
@@ -509,7 +509,7 @@ def _now(client: Client) -> datetime:
 
 
 def _tell_of_none(listed: Sequence[TokenInfo], selection: Selection) -> None:
-    count = sum(selection.sessions or token.created_manually is not False for token in listed)
+    count = sum(selection.sessions or not token.is_session for token in listed)
     if count:
         click.echo(f"None of the {count} tokens matches." if count > 1 else "The only token does not match.", err=True)
     else:

@@ -48,11 +48,9 @@ def write(tokens: Iterable[TokenInfo], holdings: Iterable[Holding] = (), *, trus
     """
     entries: list[str] = []
     left_out: list[tuple[TokenInfo, str]] = []
-    taken: dict[str, int] = {}
-    held: set[str] = set()
-    for holding in holdings:
-        taken[holding.name] = 1
-        held |= {holding.token_prefix} if holding.is_managed else set()
+    holdings = list(holdings)
+    held = {holding.token_prefix for holding in holdings if holding.is_managed}
+    taken = {holding.name: 1 for holding in holdings}
     for token in tokens:
         if token.token_prefix in held:
             continue

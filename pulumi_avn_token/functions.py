@@ -22,7 +22,7 @@ def get_access_tokens(*, sessions: bool = False) -> list[TokenInfo]:
 
     The credential is found as for the resources. AvnTokenError: there is none, or the API gave no list.
     """
-    return [token for token in _listed() if sessions or token.created_manually is not False]
+    return [token for token in _listed() if sessions or not token.is_session]
 
 
 def get_access_token(token_prefix: str) -> TokenInfo:

@@ -148,7 +148,7 @@ def audit(
     known = _Known.of(holding for held in holders.values() for holding in held)
     for token in tokens:
         held = holders.pop(token.token_prefix, [])
-        if token.created_manually is False and not held:
+        if token.is_session and not held:
             continue
         findings = list(_standing(token, held, known, now))
         if not any(finding.kind in _LEFT_BEHIND for finding in findings):
@@ -209,7 +209,6 @@ def _standing(token: TokenInfo, held: Sequence[Holding], known: _Known, now: dat
 def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: datetime) -> Finding | None:
     """Whether a token that no stack holds was left behind by one, certainly or perhaps."""
     revoke, mark = _revoke(token), marks.find_mark(token)
-    unless = "unless an `up` is running right now"
     maker = stray or known.series.get(mark or "")
     if maker is not None:
         what = f"{_words(maker)} made it in an `up` that was interrupted, and nobody got its secret"
@@ -217,7 +216,7 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
         return Finding(kind="undelivered", what=what, advice=advice)
     if marks.is_half_made(token):
         what = "an `up` that was interrupted made it, and nobody got its secret"
-        return Finding(kind="undelivered", what=what, advice=f"{unless}, {revoke}")
+        return Finding(kind="undelivered", what=what, advice=f"unless an `up` is running right now, {revoke}")
     if mark is not None:
         what = "a series that these stacks do not hold made it, and nobody has used it since"
         return Finding(kind="orphan", what=what, advice=f"if no other stack, and no newer export, holds it, {revoke}")

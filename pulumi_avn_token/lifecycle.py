@@ -268,11 +268,13 @@ def _is_near_end(olds: Mapping[str, Any], expiry: datetime, now: datetime) -> bo
     return now >= expiry - min(_life(olds, expiry) / 10, NEAR_EXPIRY)
 
 
-def find_new_triggers(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
+def find_new_triggers(
+    olds: Mapping[str, Any], news: Mapping[str, Any], name: str = "rotation_triggers", does: str = "rotates"
+) -> str | None:
     """What to tell of triggers that are declared for the first time; None: it is not so."""
-    if olds.get("rotation_triggers") is not None or news.get("rotation_triggers") is None:
+    if olds.get(name) is not None or news.get(name) is None:
         return None
-    return "rotation_triggers is new, which rotates nothing yet: only a changed value of it does"
+    return f"{name} is new, which {does} nothing yet: only a changed value of it does"
 
 
 def owner(outs: Mapping[str, Any]) -> User | None:

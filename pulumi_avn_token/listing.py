@@ -40,7 +40,7 @@ class Selection:
     def has(self, token: TokenInfo, now: datetime) -> bool:
         """Whether a token is meant."""
         return (
-            (self.sessions or token.created_manually is not False)
+            (self.sessions or not token.is_session)
             and (not self.prefixes or token.token_prefix in self.prefixes)
             and (self.description is None or _has(token.description, self.description))
             and (not self.made_by_hand or (token.created_manually is True and marks.find_mark(token) is None))

@@ -21,9 +21,6 @@ DEFAULT_MAX_AGE_SECONDS = 30 * 24 * 60 * 60
 """Age in seconds of a token that is made without one, as Aiven's CLI documents it."""
 
 
-_LIKE_A_TOKEN = re.compile(rf"(?<![^\s'\"(])[\w+/=]{{{LONGEST_PREFIX + 1},}}(?=['\")]?(?:[.:,;]?(?:\s|$)))")
-
-
 @dataclass(frozen=True, kw_only=True)
 class TokenSpec:
     """A token to be made: the fields of `POST /v1/access_token`."""
@@ -62,6 +59,11 @@ class TokenInfo:
     max_age_seconds: int | None = None
     scopes: Sequence[str] | None = None
 
+    @property
+    def is_session(self) -> bool:
+        """Whether it is a login session; where the API does not tell, it is a token."""
+        return self.created_manually is False
+
 
 @dataclass(frozen=True, kw_only=True)
 class IssuedToken:
@@ -90,6 +92,10 @@ class User:
 def shown(token: str) -> str:
     """As much of a token, or of its prefix, as may be seen: it may be a full token."""
     return token if len(token) <= PREFIX_LENGTH else f"{token[:PREFIX_LENGTH]}…"
+
+
+_LIKE_A_TOKEN = re.compile(rf"(?<![^\s'\"(])[\w+/=]{{{LONGEST_PREFIX + 1},}}(?=['\")]?(?:[.:,;]?(?:\s|$)))")
+"""Whole words alone, so that a path or an address, which has dots or dashes in it, stays as it is."""
 
 
 def without_tokens(text: str) -> str:

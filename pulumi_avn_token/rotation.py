@@ -258,8 +258,8 @@ def notices(plan: Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: d
         yield _of_retirement(plan, previous, olds, now)
     if plan.rotation is None and (new := lifecycle.find_new_triggers(olds, news)):
         yield "info", new
-    if olds.get("revocation_triggers") is None and news.get("revocation_triggers") is not None:
-        yield "warning", "revocation_triggers is new, which revokes nothing yet: only a changed value of it does"
+    if new := lifecycle.find_new_triggers(olds, news, "revocation_triggers", "revokes"):
+        yield "warning", new
     for stray in olds.get(STRAYS, ()):
         yield (
             "info",

@@ -224,7 +224,7 @@ _COLUMNS = {
         Column("LAST_USED", lambda token, now: Text(_ago(listing.since(token.last_used_time, now)))),
         Column("LAST_IP", lambda token, _: _plain(token.last_ip)),
         Column("LAST_USER_AGENT", lambda token, _: _plain(token.last_user_agent), least=15),
-        Column("KIND", lambda token, _: Text("session" if token.created_manually is False else "token")),
+        Column("KIND", lambda token, _: Text("session" if token.is_session else "token")),
     )
 }
 _BY_WORTH = (
