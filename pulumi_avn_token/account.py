@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from pulumi_avn_token import marks
+from pulumi_avn_token.client import MAYBE_PROCESSED
 from pulumi_avn_token.errors import (
-    AnswerLostError,
     ApiError,
-    ServerError,
+    AvnTokenError,
     TokenInUseError,
     TokenNotFoundError,
     UnexpectedAnswerError,
@@ -29,8 +30,6 @@ _Answer = TypeVar("_Answer")
 
 FRESH = timedelta(seconds=10)
 """How old a list may be that a token is revoked by as one that nobody uses."""
-
-_MAYBE_PROCESSED = (AnswerLostError, ServerError, UnexpectedAnswerError)
 
 
 def not_found(token_prefix: str) -> TokenNotFoundError:
@@ -82,56 +81,79 @@ class Account:
                 self._tokens = self._listed_at = None
             return is_old
 
-    def find(self, token_prefix: str, made_as: User | None) -> TokenInfo | None:
-        """A valid token; None: it is proven to be in the account no longer."""
+    def find(self, token_prefix: str, made_as: User | None, full_token: str | None = None) -> TokenInfo | None:
+        """A valid token; None: it is proven to be in the account no longer, by its secret too where that is given."""
         token = self._listed().get(token_prefix)
         if token is None:
-            self.confirm(token_prefix, made_as)
+            self.prove_missing(token_prefix, made_as, full_token)
         return token
 
-    def create(self, spec: TokenSpec) -> IssuedToken:
-        """Make a token."""
-        issued = self._client.create(spec)
-        self._write(issued.info.token_prefix, issued.info)
-        return issued
+    def prove_missing(self, token_prefix: str, made_as: User | None, full_token: str | None) -> None:
+        """Make sure that a token which the list lacks is not valid: where its secret is known, it is asked itself.
 
-    def issue(self, spec: TokenSpec, mark: str, held: Collection[str | None]) -> IssuedToken:
+        WrongAccountError: it is another user's. UnexpectedAnswerError: it still works, so the list is behind.
+        """
+        self.confirm(token_prefix, made_as)
+        if full_token is not None and self._client.works(full_token):
+            raise UnexpectedAnswerError(
+                f"token {shown(token_prefix)} is missing from the account's list, and yet it works: the list is behind."
+                " Nothing was changed; run the same command again later"
+            )
+
+    def issue(self, spec: TokenSpec, mark: str, held: Collection[str | None] = ()) -> IssuedToken:
         """Make a token under a mark. Where the answer is lost, what was made is revoked, and it is tried once more.
 
         held: the prefixes of the tokens with that mark that are not to be revoked.
         """
         spec = replace(spec, description=marks.marked(spec.description, mark))
         try:
-            issued = self._client.create(spec, if_lost="")
-        except _MAYBE_PROCESSED as error:
-            self._revoke_strays(mark, held, error)
-            try:
-                issued = self._client.create(spec, if_lost="")
-            except _MAYBE_PROCESSED as again:
-                self._revoke_strays(mark, held, again)
-                raise type(again)(f"{again}; the account shows nothing that was left behind") from None
+            issued = self._client.create(spec)
+        except MAYBE_PROCESSED as error:
+            issued = self._issued_again(spec, mark, held, error)
         self._write(issued.info.token_prefix, issued.info)
         return issued
 
-    def _revoke_strays(self, mark: str, held: Collection[str | None], lost: ApiError) -> None:
+    def _issued_again(self, spec: TokenSpec, mark: str, held: Collection[str | None], lost: ApiError) -> IssuedToken:
+        self._make_up_for(lost, mark, held)
+        try:
+            issued = self._client.create(spec)
+        except MAYBE_PROCESSED as again:
+            self._make_up_for(again, mark, held)
+            raise type(again)(f"{again}, but the account shows none any more") from None
+        with suppress(ApiError):  # the list before may have been behind
+            self._revoke_strays(mark, (*held, issued.info.token_prefix))
+        return issued
+
+    def _make_up_for(self, lost: ApiError, mark: str, held: Collection[str | None]) -> None:
         """Revoke what was made though its answer was lost; where that cannot be found out, tell what to look for."""
         try:
-            for stray in marks.find_strays(self._client.list_tokens(), mark, held):
-                self._client.revoke(stray)
+            self._revoke_strays(mark, held)
         except ApiError:
             raise type(lost)(
-                f"{lost}; if a token was made all the same, nobody holds it, and its description begins with"
-                f" {marks.beginning(mark).strip()}: revoke it, if it is still there after the next `pulumi up`"
+                f"{lost}, and the account cannot be asked: `pulumi-avn-token audit` tells later whether it is there,"
+                f" and how to remove it; its description then begins with {marks.beginning(mark).strip()}"
             ) from None
 
-    def introduce(self, issued: IssuedToken, description: str, mark: str, made_as: User | None) -> TokenInfo:
-        """Give a token that was made under a mark its own description, by its own authority if it has any."""
-        prefix = issued.info.token_prefix
+    def _revoke_strays(self, mark: str, held: Collection[str | None]) -> None:
+        for stray in marks.find_strays(self._client.list_tokens(), mark, held):
+            self._client.revoke(stray)
+
+    def introduce(
+        self, issued: IssuedToken, description: str, mark: str, made_as: User | None, warn: Callable[[str], None]
+    ) -> TokenInfo:
+        """Give a token that was made under a mark its own description, by its own authority if it has any.
+
+        Never fails, since no state holds the token yet: where that cannot be done, `warn` tells.
+        """
+        token = issued.info
         try:
             token = replace(self._client.introduce(issued, description, mark), currently_active=False)
         except ApiError:  # its scopes or addresses may not allow it
-            return self.update(prefix, description, made_as)
-        self._write(prefix, token)
+            try:
+                return self.update(token.token_prefix, description, made_as)
+            except AvnTokenError as error:
+                warn(f"token {token.token_prefix} was made, but {error}; the next `pulumi up` sets its description")
+        self._write(token.token_prefix, token)
         return token
 
     def update(self, token_prefix: str, description: str, made_as: User | None) -> TokenInfo:
@@ -155,8 +177,8 @@ class Account:
             if token is not None and self._is_listed_anew(token_prefix):
                 raise UnexpectedAnswerError(f"{error}; but the account lists it, so it is still valid") from None
             self.confirm(token_prefix, made_as)
-        except _MAYBE_PROCESSED:
-            if self._may_be_valid(token_prefix):
+        except MAYBE_PROCESSED:
+            if token is None or self._may_be_valid(token_prefix):  # a list that lacked it before proves nothing now
                 raise
             self.confirm(token_prefix, made_as)
         self._write(token_prefix, None)

@@ -296,10 +296,10 @@ def audit(  # noqa: PLR0913 - one an option
             "give the stacks: files of `pulumi stack export`, --stack NAME, or --all-stacks", context
         )
     client = _client()
-    tokens, holdings = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
+    tokens, holdings, makers = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
     user = client.me()
     own, others = inventory.of_user(holdings, user, tokens)
-    audited = list(inventory.audit(tokens, own, _now(client), horizon))
+    audited = list(inventory.audit(tokens, own, _now(client), horizon, makers))
     entries = [entry for entry in audited if not inventory.is_ignored(entry, ignore)]
     if as_json:
         _print_json({"user": user.user, "other_users": others, "tokens": list(map(inventory.told, entries))})
@@ -344,7 +344,7 @@ def from_account(
     from pulumi_avn_token.from_account import write  # noqa: PLC0415
 
     client = _client()
-    listed, holdings = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
+    listed, holdings, _ = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
     tokens = select(listed, selection, "created", _now(client))
     if not tokens:
         _tell_of_none(listed, selection)
@@ -518,20 +518,22 @@ def _tell_of_none(listed: Sequence[TokenInfo], selection: Selection) -> None:
 
 def _account_and_stacks(
     client: Client, exports: Sequence[str], names: Sequence[str], *, all_stacks: bool
-) -> tuple[list[TokenInfo], list[Holding]]:
-    """What is in the account, and what stacks hold.
+) -> tuple[list[TokenInfo], list[Holding], dict[str, str]]:
+    """What is in the account, what stacks hold, and which stacks they are, by the tag of their marks.
 
     States that are asked for now are framed by two lists, since an `up` may be going on.
     """
     from pulumi_avn_token import inventory, stacks  # noqa: PLC0415
 
-    holdings = list(stacks.of_files(exports))
-    before = client.list_tokens()
-    if not (names or all_stacks):
-        return before, holdings
-    for name in dict.fromkeys((*names, *(stacks.names() if all_stacks else ()))):
-        holdings += stacks.of_stack(name)
-    return inventory.steady(before, client.list_tokens(), holdings), holdings
+    states = list(stacks.of_files(exports))
+    tokens = client.list_tokens()
+    asked = dict.fromkeys((*names, *(stacks.names() if all_stacks else ())))
+    for name in asked:
+        states += stacks.of_stack(name)
+    holdings = [holding for state in states for holding in state.holdings]
+    if asked:
+        tokens = inventory.steady(tokens, client.list_tokens(), holdings)
+    return tokens, holdings, {tag: stack for state in states for tag, stack in state.makers.items()}
 
 
 def _print_json(value: Any) -> None:

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -59,8 +59,14 @@ CLOCK_TOLERANCE = timedelta(seconds=1.5)
 A_CENTURY = timedelta(days=36_525)
 """A clock that is further off is not believed."""
 
+MAYBE_PROCESSED = (AnswerLostError, ServerError, UnexpectedAnswerError)
+"""The errors after which a change may have been made all the same."""
+
 CONNECT_TIMEOUT_SECONDS = 10
 READ_TIMEOUT_SECONDS = 60
+LARGEST_ANSWER_BYTES = 16 * 2**20
+"""A list of 10,000 tokens has a third of that. More is no answer of the API, and would only cost memory."""
+
 CONNECTIONS = 4
 """At most as many at once, and kept alive: the host of dynamic providers works with four threads."""
 
@@ -93,11 +99,16 @@ _MEANINGS: dict[str | int, tuple[type[ApiError], str]] = {
     ),
 }
 """What Aiven's codes and statuses mean: the "db token" of its words puzzles people."""
-_MAYBE_MADE = (
-    "but look first: a token may have been made that nobody holds. `avn user access-token list` shows it, with this"
-    " description and never used: revoke it"
-)
+_CHUNK_BYTES = 65_536
 _TOKEN_PATH = "/access_token/"  # noqa: S105 - a path
+
+
+class _Response(NamedTuple):
+    """What is read of an answer."""
+
+    status: int
+    date: str | None
+    body: bytes
 
 
 class Client:
@@ -120,10 +131,10 @@ class Client:
         self.clock_skew = timedelta()
         """How far the service's clock is ahead of the machine's, as the last answer showed; 0 before there was one."""
 
-    def create(self, spec: TokenSpec, *, if_lost: str = _MAYBE_MADE) -> IssuedToken:
+    def create(self, spec: TokenSpec) -> IssuedToken:
         """Make a token; one request, repeated only where it provably was not processed.
 
-        if_lost: what to do where it may have been processed, for the error's end; empty: that is the caller's to tell.
+        One of `MAYBE_PROCESSED`: it may have been made, and nobody holds it.
         """
         call = "creating a token"
         body: dict[str, Any] = {
@@ -139,8 +150,8 @@ class Client:
             full_token = answer.get("full_token")
             if not isinstance(full_token, str) or not full_token:
                 raise self._unexpected(call, "it holds no full_token")
-        except (AnswerLostError, ServerError, UnexpectedAnswerError) as error:
-            raise type(error)("; ".join(filter(None, (str(error), if_lost)))) from None
+        except MAYBE_PROCESSED as error:
+            raise type(error)(f"{error}; a token may have been made that nobody holds") from None
         made = {"description": spec.description, **answer}
         if not isinstance(made.get("token_prefix"), str) or not made["token_prefix"]:
             made["token_prefix"] = full_token[:PREFIX_LENGTH]
@@ -188,6 +199,15 @@ class Client:
         user_id = user.get("user_id")
         return User(user_id=user_id if isinstance(user_id, str) else None, user=user["user"])
 
+    def works(self, full_token: str) -> bool:
+        """Whether a token is accepted as a credential, for that of the client."""
+        identity = {"auth": _Authorization(full_token)}
+        try:
+            self._call("GET", "/me", "asking whether a token still works", identity=identity)
+        except (AuthenticationError, ForbiddenError):
+            return False
+        return True
+
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
@@ -197,28 +217,30 @@ class Client:
         method: str,
         path: str,
         call: str,
-        body: Mapping[str, Any] | None = None,
+        sent: Mapping[str, Any] | None = None,
         *,
         identity: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         url = f"{self._credential.url}/v1{path}"
         failure = None
         try:
-            response = self._answered(method, url, body, identity or {})
+            response = self._answered(method, url, sent, identity or {})
         except (OSError, HTTPError) as error:
             failure = self._not_answered(error, call)
         if failure is not None:  # raised here: in its chain those exceptions carry the request with its headers
             raise failure
-        answer = _json_object(response)
-        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-            raise self._refused(response.status_code, answer, call, names_a_token=path.startswith(_TOKEN_PATH))
-        if answer is None and method == "DELETE" and not response.content:
+        if len(body := response.body) > LARGEST_ANSWER_BYTES:
+            raise self._unexpected(call, f"it is larger than {LARGEST_ANSWER_BYTES // 2**20} MiB")
+        answer = _json_object(body)
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise self._refused(response.status, answer, call, names_a_token=path.startswith(_TOKEN_PATH))
+        if answer is None and method == "DELETE" and not body:
             return {}
         if answer is None:
             raise self._unexpected(call, "it is not JSON; is a proxy between, or AIVEN_WEB_URL another service's?")
         if answer.get("error") and not answer.get("full_token"):
             raise ServerError(f"{call} failed: Aiven answered with an error: {self._words(answer.get('message'))}")
-        self._note_clock(response.headers.get("Date"))
+        self._note_clock(response.date)
         return answer
 
     def _note_clock(self, date: str | None) -> None:
@@ -230,20 +252,22 @@ class Client:
         self.clock_skew = skew if CLOCK_TOLERANCE < abs(skew) < A_CENTURY else timedelta()
 
     def _answered(
-        self, method: str, url: str, body: Mapping[str, Any] | None, identity: Mapping[str, Any]
-    ) -> requests.Response:
+        self, method: str, url: str, sent: Mapping[str, Any] | None, identity: Mapping[str, Any]
+    ) -> _Response:
         tries_left = TRIES_AGAIN if method in REPEATABLE else 0
         while True:
             try:
-                return self._session.request(
+                with self._session.request(
                     method,
                     url,
-                    json=body,
+                    json=sent,
+                    stream=True,
                     timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
                     verify=self._credential.ca_bundle,  # given here, since REQUESTS_CA_BUNDLE would replace a session's
                     allow_redirects=False,
                     **identity,
-                )
+                ) as response:
+                    return _Response(response.status_code, response.headers.get("Date"), _read(response))
             except requests.exceptions.ChunkedEncodingError:  # an answer that breaks off is past urllib3's retries
                 if not tries_left:
                     raise
@@ -350,9 +374,19 @@ def _token_path(token_prefix: str) -> str:
     return _TOKEN_PATH + quote(token_prefix, safe="")
 
 
-def _json_object(response: requests.Response) -> dict[str, Any] | None:
+def _read(response: requests.Response) -> bytes:
+    """The body of an answer, or as much of it as shows that it is too large."""
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > LARGEST_ANSWER_BYTES:
+            break
+    return bytes(body)
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
-        answer = json.loads(response.content)
+        answer = json.loads(body)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None

@@ -95,7 +95,7 @@ def _doubts(token: TokenInfo, *, is_trusted: bool) -> Iterator[str]:
     if marks.is_half_made(token):
         yield "an `up` that was interrupted made it, and nobody got its secret: see `pulumi-avn-token audit`"
     elif marks.find_mark(token) is not None and not is_trusted:
-        yield "a series made it and may still revoke it; if no stack has that series any more, name it by --prefix"
+        yield "an `up` made it, and its stack may hold it and revoke it one day; if none does, name it by --prefix"
 
 
 def _entry(name: str, token: TokenInfo, arguments: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pulumi_avn_token import lifecycle, marks, rotation
 from pulumi_avn_token.errors import ExportError
@@ -49,6 +49,21 @@ class Holding:
         return lifecycle.owner(self.outs)
 
 
+class State(NamedTuple):
+    """What an export tells of a stack."""
+
+    holdings: list[Holding]
+    makers: dict[str, str]
+    """The stack, as in `project/stack`, by the tag of the marks that it makes; none: it holds no resource at all."""
+
+
+def read(export: Any) -> State:
+    """What an export of `pulumi stack export` tells. ExportError: it is none."""
+    holdings = list(find_holdings(export))
+    urns = [resource.get("urn") for resource in export["deployment"].get("resources") or []]
+    return State(holdings, {marks.tag(urn): _stack(urn) for urn in urns[:1] if isinstance(urn, str) and "::" in urn})
+
+
 def find_holdings(export: Any) -> Iterator[Holding]:
     """The tokens that an export of `pulumi stack export` tells of. ExportError: it is none."""
     if not isinstance(export, dict) or not isinstance(export.get("deployment"), dict):
@@ -69,13 +84,13 @@ def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
     is_series = lifecycle.REASON in outs or resource["type"] == SERIES_TYPE
     current = outs.get("token_prefix") or (None if is_series else id_[:PREFIX_LENGTH])
     role: Role = "read" if resource.get("external") else "leaving" if resource.get("delete") else "current"
-    stack, project = urn.removeprefix("urn:pulumi:").split("::")[:2]
+    stack = _stack(urn)
 
     def holding(token_prefix: str, role: Role, outs: Mapping[str, Any]) -> Holding:
         return Holding(
             token_prefix=token_prefix,
             role=role,
-            stack=one_line(f"{project}/{stack}"),
+            stack=stack,
             urn=urn,
             is_series=is_series,
             mark=marks.mark_of(id_, outs.get(lifecycle.URN, urn)) if is_series else None,
@@ -88,6 +103,11 @@ def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
         yield holding(previous, "leaving" if role == "leaving" else "previous", _of_previous(outs))
     for stray in map(_text, outputs.get(rotation.STRAYS) or ()):
         yield holding(stray, "stray", {name: outs[name] for name in _OF_THE_RESOURCE if name in outs})
+
+
+def _stack(urn: str) -> str:
+    stack, project = urn.removeprefix("urn:pulumi:").split("::")[:2]
+    return one_line(f"{project}/{stack}")
 
 
 def _of_previous(outs: Mapping[str, Any]) -> dict[str, Any]:

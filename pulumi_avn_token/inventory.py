@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pulumi_avn_token import lifecycle, listing, marks
@@ -134,9 +135,15 @@ def is_ignored(entry: Entry, ignored: Iterable[str]) -> bool:
 
 
 def audit(
-    tokens: Iterable[TokenInfo], holdings: Iterable[Holding], now: datetime, horizon: timedelta
+    tokens: Iterable[TokenInfo],
+    holdings: Iterable[Holding],
+    now: datetime,
+    horizon: timedelta,
+    makers: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Entry]:
     """Compare the account with what stacks hold of it; what expires within the horizon is told.
+
+    makers: the stacks, by the tag of the marks that they make: what they left behind is known by it.
 
     Login sessions are nobody's to manage, and are passed over.
     """
@@ -145,7 +152,7 @@ def audit(
         told_before = ((other.urn, other.role) for other in holders[holding.token_prefix])
         if (holding.urn, holding.role) not in told_before:  # a stack may be named twice
             holders[holding.token_prefix].append(holding)
-    known = _Known.of(holding for held in holders.values() for holding in held)
+    known = _Known.of((holding for held in holders.values() for holding in held), makers)
     for token in tokens:
         held = holders.pop(token.token_prefix, [])
         if token.is_session and not held:
@@ -179,9 +186,10 @@ class _Known:
     series: Mapping[str, Holding]
     """By its mark."""
     descriptions: Mapping[str, Holding]
+    makers: Mapping[str, str]
 
     @classmethod
-    def of(cls, holdings: Iterable[Holding]) -> _Known:
+    def of(cls, holdings: Iterable[Holding], makers: Mapping[str, str]) -> _Known:
         series: dict[str, Holding] = {}
         descriptions: dict[str, Holding] = {}
         for holding in holdings:
@@ -189,7 +197,7 @@ class _Known:
                 series.setdefault(holding.mark, holding)
             if holding.is_managed and isinstance(described := holding.outs.get("description"), str):
                 descriptions.setdefault(described, holding)
-        return cls(series, descriptions)
+        return cls(series, descriptions, makers)
 
 
 def _standing(token: TokenInfo, held: Sequence[Holding], known: _Known, now: datetime) -> Iterator[Finding]:
@@ -214,11 +222,16 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
         what = f"{_words(maker)} made it in an `up` that was interrupted, and nobody got its secret"
         advice = f"run `pulumi up --refresh` of {maker.stack}: unless its newest state holds it, that revokes it"
         return Finding(kind="undelivered", what=what, advice=advice)
+    stack = known.makers.get(marks.tag_in(mark or ""))
     if marks.is_half_made(token):
-        what = "an `up` that was interrupted made it, and nobody got its secret"
+        what = f"an `up` {f'of {stack} ' if stack else ''}that was interrupted made it, and nobody got its secret"
         return Finding(kind="undelivered", what=what, advice=f"unless an `up` is running right now, {revoke}")
+    if stack is not None:
+        what = f"an `up` of {stack} that was interrupted made it, and nobody has used it since"
+        advice = f"unless a newer state of {stack}, or another stack of that name, holds it, {revoke}"
+        return Finding(kind="undelivered", what=what, advice=advice)
     if mark is not None:
-        what = "a series that these stacks do not hold made it, and nobody has used it since"
+        what = "an `up` of a stack that is not given here made it, and nobody has used it since"
         return Finding(kind="orphan", what=what, advice=f"if no other stack, and no newer export, holds it, {revoke}")
     if (twin := known.descriptions.get(token.description)) is not None and not token.currently_active:
         what = f"no stack holds it, but {_words(twin)} has the same description; {_use(token, now)}"

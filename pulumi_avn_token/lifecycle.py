@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from pulumi_avn_token.marks import without_own_use
 from pulumi_avn_token.model import PREFIX_LENGTH, TokenInfo, TokenSpec, User, parse_time
 from pulumi_avn_token.terminal import inert
 
@@ -171,7 +172,8 @@ def declared(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown(token: TokenInfo, described: str | None) -> dict[str, Any]:
     """The outputs that a token as the account shows it gives; `described` is the description as it is known already."""
-    outs = {name: _inert(getattr(token, name)) for name in SHOWN_BY_THE_ACCOUNT}
+    seen = without_own_use(token)
+    outs = {name: _inert(getattr(seen, name)) for name in SHOWN_BY_THE_ACCOUNT}
     return outs if token.description != described else {**outs, "description": described}
 
 
@@ -292,6 +294,11 @@ def why_missing(olds: Mapping[str, Any], now: datetime) -> Gone:
     """Why a token is no longer in the account: its time had come, or somebody revoked it."""
     expiry = expires(olds)
     return "expired" if expiry is not None and now >= expiry else "revoked"
+
+
+def witness(olds: Mapping[str, Any], now: datetime) -> str | None:
+    """The secret by which a missing token can show that it is still valid; None: unknown, or its time had come."""
+    return olds.get("full_token") if why_missing(olds, now) == "revoked" else None
 
 
 def expires(olds: Mapping[str, Any]) -> datetime | None:

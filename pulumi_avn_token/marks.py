@@ -1,8 +1,10 @@
-"""How a token shows that it is a certain series' own: proof enough to revoke one that no state holds.
+"""How a token shows which creation it comes from: proof enough to revoke one that no state holds.
 
-A token is made under a description that carries its series' mark, and gets its final one by a request of its own
-authority, whose User-Agent carries the mark too. So whatever an interrupted `up` left behind is told from a token of
-the same description that somebody else made: by its description until then, by its last use afterwards.
+A token is made under a description that carries a mark, and gets its final one by a request of its own authority, whose
+User-Agent carries the mark too. So whatever an interrupted `up` left behind is told from a token of the same
+description that somebody else made: by its description until then, by its last use afterwards.
+
+A mark is of one `AccessToken`'s creation, or of a series, and tells the stack that makes it.
 """
 
 from __future__ import annotations
@@ -14,11 +16,28 @@ from collections.abc import Container, Iterable
 
 from pulumi_avn_token.model import MAX_DESCRIPTION_LENGTH, TokenInfo
 
-BEGINNING_OF_A_MARK = "series-"
+OF_A_SERIES = "series-"
+OF_A_TOKEN = "token-"  # noqa: S105 - no password
+"""What a mark begins with."""
 
-_MARK = rf"({BEGINNING_OF_A_MARK}[0-9a-f]{{16}})"
+_MARK = rf"((?:{OF_A_SERIES}|{OF_A_TOKEN})[0-9a-f]{{16}})"
 _MARKED = re.compile(rf"\[pulumi-avn-token {_MARK}\] ")
 _USED = re.compile(rf"pulumi-avn-token/\S+ \({_MARK}\)")
+
+
+def new_mark(kind: str, urn: str, number: str) -> str:
+    """The mark for a resource that is to be made; `number` are 8 hexadecimal digits, drawn at random."""
+    return f"{kind}{tag(urn)}{number}"
+
+
+def tag(urn: str) -> str:
+    """What the marks of one stack have in common, by the URN of any of its resources."""
+    return hashlib.sha256("::".join(urn.split("::")[:2]).encode()).hexdigest()[:8]
+
+
+def tag_in(mark: str) -> str:
+    """The tag of the stack that made a mark, unless it is of an earlier version or derived."""
+    return mark.partition("-")[2][:8]
 
 
 def mark_of(id_: str, urn: str) -> str:
@@ -27,9 +46,9 @@ def mark_of(id_: str, urn: str) -> str:
     Then the mark is derived from both, so that it is known whatever was recorded, and that two stacks which hold the
     same token do not have one mark.
     """
-    if id_.startswith(BEGINNING_OF_A_MARK):
+    if id_.startswith(OF_A_SERIES):
         return id_
-    return f"{BEGINNING_OF_A_MARK}{hashlib.sha256(f'{id_} {urn}'.encode()).hexdigest()[:16]}"
+    return f"{OF_A_SERIES}{hashlib.sha256(f'{id_} {urn}'.encode()).hexdigest()[:16]}"
 
 
 def marked(description: str, mark: str) -> str:
@@ -48,7 +67,7 @@ def user_agent(product: str, mark: str) -> str:
 
 
 def find_strays(tokens: Iterable[TokenInfo], mark: str, held: Container[str | None]) -> list[str]:
-    """The prefixes of a series' tokens that its state does not hold: made, and never recorded or delivered."""
+    """The prefixes of the tokens with a mark that its state does not hold: made, and never recorded or delivered."""
     return [
         token.token_prefix
         for token in tokens
@@ -57,13 +76,9 @@ def find_strays(tokens: Iterable[TokenInfo], mark: str, held: Container[str | No
     ]
 
 
-def without_own_use(token: TokenInfo, mark: str | None = None) -> TokenInfo:
-    """The token without the use that only gave it its description: nobody has used it yet.
-
-    mark: that of the series that may have made it; None: any series.
-    """
-    is_own = _USED.search(token.last_user_agent or "") if mark is None else _is_used_by_its_maker(token, mark)
-    if not is_own:
+def without_own_use(token: TokenInfo) -> TokenInfo:
+    """The token without the use that only gave it its description: nobody has used it yet."""
+    if not _USED.search(token.last_user_agent or ""):
         return token
     return dataclasses.replace(
         token, last_used_time=None, last_ip=None, last_user_agent=None, last_user_agent_human_readable=None

@@ -122,6 +122,10 @@ def _urn(bag: Mapping[str, Any]) -> str:
     return urn if isinstance(urn, str) else ""
 
 
+def _new_mark(kind: str, bag: Mapping[str, Any]) -> str:
+    return marks.new_mark(kind, _urn(bag), secrets.token_hex(4))
+
+
 class AccessTokenProvider(_Provider):
     """Maps create, read, update and delete of an `AccessToken` onto the token API.
 
@@ -156,8 +160,9 @@ class AccessTokenProvider(_Provider):
         account, adopted = self.operation.account(), props.get("adopt_prefix")
         owner = account.owner()  # asked first: nothing that may fail comes after the token is made
         if adopted is None or self.operation.adoptions.begin_rotation(adopted):
-            issued = account.create(lifecycle.spec(props))
-            token = issued.info
+            mark, warn = _new_mark(marks.OF_A_TOKEN, props), partial(self._say, "warning", bag=props)
+            issued = account.issue(lifecycle.spec(props), mark)
+            token = account.introduce(issued, props["description"], mark, owner, warn)
             full_token: str | None = issued.full_token
         else:
             token = self._adopted(adopted, props)
@@ -179,7 +184,7 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Read a token from the list that the whole operation shares; the secret is carried forward."""
-        token = self.operation.account().find(_token_prefix(id_, props), lifecycle.owner(props))
+        token = self._found(_token_prefix(id_, props), props)
         if token is None:
             return self._missing(id_, props)
         outs = {name: value for name, value in props.items() if name != lifecycle.GONE}
@@ -263,8 +268,12 @@ class AccessTokenProvider(_Provider):
             decision = lifecycle.decide(olds, news, self.operation.now())  # by the service's clock, known now
         return decision, olds
 
+    def _found(self, token_prefix: str, outs: Mapping[str, Any]) -> TokenInfo | None:
+        secret = lifecycle.witness(outs, self.operation.now())
+        return self.operation.account().find(token_prefix, lifecycle.owner(outs), secret)
+
     def _asked_anew(self, token_prefix: str, olds: Mapping[str, Any]) -> dict[str, Any]:
-        token = self.operation.account().find(token_prefix, lifecycle.owner(olds))
+        token = self._found(token_prefix, olds)
         if token is None:
             return {**olds, lifecycle.GONE: lifecycle.why_missing(olds, self.operation.now())}
         return {**olds, **lifecycle.shown(token, olds.get("description"))}
@@ -330,7 +339,7 @@ class RotatingAccessTokenProvider(_Provider):
     @_told_briefly
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make the first token of a new series."""
-        owner, id_ = self.operation.account().owner(), f"{marks.BEGINNING_OF_A_MARK}{secrets.token_hex(8)}"
+        owner, id_ = self.operation.account().owner(), _new_mark(marks.OF_A_SERIES, props)
         outs = {**self._series(id_, owner, props).begin(props), **_identity(owner, props)}
         self.operation.adoptions.hold(outs["token_prefix"], _urn(props))
         self._warn_of_windows(outs)

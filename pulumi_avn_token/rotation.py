@@ -151,8 +151,7 @@ def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> P
 
 def observed(olds: Mapping[str, Any], tokens: Iterable[TokenInfo], mark: str, now: datetime) -> dict[str, Any]:
     """The outputs as the account shows them; what it does not is marked as gone, and secrets are carried forward."""
-    tokens = tuple(tokens)
-    found = {token.token_prefix: marks.without_own_use(token, mark) for token in tokens}
+    found = {token.token_prefix: token for token in tokens}
     outs = {name: value for name, value in olds.items() if name not in {lifecycle.GONE, STRAYS, ENDED}}
     current, previous = found.get(outs["token_prefix"]), Previous.of(outs)
     if current is not None:
@@ -164,9 +163,9 @@ def observed(olds: Mapping[str, Any], tokens: Iterable[TokenInfo], mark: str, no
         outs |= {name: seen[name.removeprefix(_PREVIOUS)] for name in _SHOWN_OF_PREVIOUS}
     elif previous is not None:
         outs = without_previous(outs)
-        outs[ENDED] = {"token_prefix": previous.token_prefix, "gone": lifecycle.why_missing(asdict(previous), now)}
+        outs[ENDED] = {"token_prefix": previous.token_prefix, "gone": lifecycle.why_missing(of_previous(olds), now)}
     held = {outs["token_prefix"], previous and previous.token_prefix}
-    if strays := marks.find_strays(tokens, mark, held):
+    if strays := marks.find_strays(found.values(), mark, held):
         outs[STRAYS] = strays
     return outs | {"rotates_at": rotates_at(outs)}
 
@@ -225,6 +224,12 @@ def held(outs: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """The prefixes of the current token, unless it is gone, and of the previous one."""
     current = None if lifecycle.GONE in outs else outs.get("token_prefix")
     return current, outs.get("previous_token_prefix")
+
+
+def of_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
+    """What outputs record of the previous token, as of a token by itself; empty: there is none."""
+    previous = Previous.of(outs)
+    return {} if previous is None else asdict(previous)
 
 
 def find_conflict(outs: Mapping[str, Any]) -> str | None:

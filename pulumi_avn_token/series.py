@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pulumi_avn_token import lifecycle, marks, rotation
 from pulumi_avn_token.errors import AvnTokenError
-from pulumi_avn_token.model import IssuedToken, TokenInfo, User, written
+from pulumi_avn_token.model import IssuedToken, User, written
 
 if TYPE_CHECKING:
     from pulumi_avn_token.account import Account
@@ -41,13 +41,17 @@ class Series:
 
     def begin(self, news: Mapping[str, Any]) -> dict[str, Any]:
         """Make the first token, and give the outputs."""
-        return self._introduced(self._account.issue(lifecycle.spec(news), self._mark, ()), {}, news, "created")
+        return self._introduced(self._account.issue(lifecycle.spec(news), self._mark), {}, news, "created")
 
     def observe(self, olds: Mapping[str, Any]) -> dict[str, Any]:
         """Give the outputs as the account shows them. WrongAccountError: it is another one, and does not show them."""
-        outs = rotation.observed(olds, self._account.tokens(), self._mark, self._now())
-        if lifecycle.GONE in outs or rotation.ENDED in outs:
-            self._account.confirm(outs["token_prefix"], self._made_as)
+        now = self._now()
+        outs = rotation.observed(olds, self._account.tokens(), self._mark, now)
+        if lifecycle.GONE in outs:
+            self._account.prove_missing(outs["token_prefix"], self._made_as, lifecycle.witness(olds, now))
+        if rotation.ENDED in outs:
+            ended = rotation.of_previous(olds)
+            self._account.prove_missing(ended["token_prefix"], self._made_as, lifecycle.witness(ended, now))
         return outs
 
     def advance(self, plan: rotation.Plan, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,10 +97,7 @@ class Series:
             self._account.update(previous, news["description"], self._made_as)
         if current is None or current == but:
             return {}
-        return self._shown(self._account.update(current, news["description"], self._made_as), news)
-
-    def _shown(self, token: TokenInfo, news: Mapping[str, Any]) -> dict[str, Any]:
-        return lifecycle.shown(marks.without_own_use(token, self._mark), news["description"])
+        return lifecycle.shown(self._account.update(current, news["description"], self._made_as), news["description"])
 
     def _revoke_or_undo(self, leaked: str, issued: IssuedToken) -> None:
         """Revoke what a new token was made for; where that fails, the new one is revoked: no state would hold it."""
@@ -111,16 +112,12 @@ class Series:
         self, issued: IssuedToken, outs: Mapping[str, Any], news: Mapping[str, Any], reason: rotation.Reason
     ) -> dict[str, Any]:
         """Give a new token its description, and the outputs of the series with it as the current one. Never fails."""
-        token = issued.info
-        try:
-            token = self._account.introduce(issued, news["description"], self._mark, self._made_as)
-        except AvnTokenError as error:
-            self._warn(f"token {token.token_prefix} was made, but {error}; the next `pulumi up` sets its description")
+        token = self._account.introduce(issued, news["description"], self._mark, self._made_as, self._warn)
         outs = dict(outs)
         if rotation.held(outs)[0] is not None:
             outs |= rotation.superseded(outs, news, token.create_time or written(self._now()))
         outs.pop(lifecycle.GONE, None)
-        outs |= self._shown(token, news)
+        outs |= lifecycle.shown(token, news["description"])
         outs |= {
             "full_token": issued.full_token,
             lifecycle.DECLARED: lifecycle.declared(news),

@@ -10,23 +10,23 @@ from typing import Any
 
 from pulumi_avn_token import files
 from pulumi_avn_token.errors import ExportError
-from pulumi_avn_token.holdings import Holding, find_holdings
+from pulumi_avn_token.holdings import State, read
 from pulumi_avn_token.model import without_tokens
 from pulumi_avn_token.terminal import one_line
 
 
-def of_files(paths: Iterable[str]) -> Iterator[Holding]:
-    """The tokens that exports tell of; `-` is standard input; each may hold several, one after the other.
+def of_files(paths: Iterable[str]) -> Iterator[State]:
+    """What exports tell; `-` is standard input; each may hold several, one after the other.
 
     ExportError: one cannot be read, or is none.
     """
     for path in dict.fromkeys(paths):
-        yield from _holdings(_read(path), files.called(path))
+        yield from _states(_read(path), files.called(path))
 
 
-def of_stack(name: str) -> Iterator[Holding]:
-    """The tokens that a stack tells of, as `pulumi stack export` has it. ExportError: that failed."""
-    yield from _holdings(_pulumi("stack", "export", "--stack", name), f"stack {name}")
+def of_stack(name: str) -> Iterator[State]:
+    """What `pulumi stack export` tells of a stack. ExportError: that failed."""
+    yield from _states(_pulumi("stack", "export", "--stack", name), f"stack {name}")
 
 
 def names() -> list[str]:
@@ -51,11 +51,11 @@ def _read(path: str) -> str:
     raise ExportError(f"{source}: is not text; give files that `pulumi stack export` writes")
 
 
-def _holdings(text: str, source: str) -> Iterator[Holding]:
+def _states(text: str, source: str) -> Iterator[State]:
     why = None
     try:
         for export in _documents(text):
-            yield from find_holdings(export)
+            yield read(export)
     except ExportError as error:
         why = str(error)
     except (ValueError, RecursionError):

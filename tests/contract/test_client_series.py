@@ -85,7 +85,7 @@ def test_account_shows_by_whom_a_token_was_introduced(emulator: Emulator, observ
     tokens = client.list_tokens()
     assert find_strays(tokens, MARK, ()) == [issued.info.token_prefix]
     (token,) = (token for token in tokens if token.token_prefix == issued.info.token_prefix)
-    assert without_own_use(token, MARK).last_used_time is None
+    assert without_own_use(token).last_used_time is None
     assert {token.token_prefix: token.currently_active for token in tokens}[emulator.token[:12]]
 
 
@@ -117,54 +117,6 @@ def test_failing_introduction_tells_no_secret(clients: Clients, answer: Answer, 
     with Server(answer) as server:
         message = failure(kind, lambda: clients.make(server.url).introduce(NEW, "CI deploys", MARK))
     assert message.startswith(f"updating token {ISSUED[:12]} as itself failed")
-
-
-WHAT_TO_DO = "run it again"
-BY_HAND = "`avn user access-token list` shows it, with this description and never used: revoke it"
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind"),
-    [
-        (DROPPED, AnswerLostError),
-        (cut(EVERYTHING), AnswerLostError),
-        (refusal(500, "Oops"), ServerError),
-        (said({"error": True, "message": "Oops"}), ServerError),
-        (page(502), ServerError),
-        (page(), UnexpectedAnswerError),
-        (said(token_object()), UnexpectedAnswerError),
-    ],
-    ids=["dropped", "cut", "500", "error", "502", "page", "no-secret"],
-)
-def test_what_to_do_about_a_lost_token_is_the_callers_to_say(
-    clients: Clients, answer: Answer, kind: type[ApiError]
-) -> None:
-    """Who can find the token again says so instead of sending people to look for it."""
-    with Server(answer) as server:
-        client = clients.make(server.url)
-        assert failure(kind, lambda: client.create(SPEC, if_lost=WHAT_TO_DO)).endswith(f"; {WHAT_TO_DO}")
-        assert failure(kind, lambda: client.create(SPEC)).endswith(BY_HAND)
-        assert len(server.requests) == 2
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind"),
-    [
-        (refusal(400, "Invalid input for description"), InvalidRequestError),
-        (refusal(401, "Invalid token"), AuthenticationError),
-        (refusal(403, "Forbidden"), ForbiddenError),
-    ],
-    ids=["400", "401", "403"],
-)
-def test_token_that_was_not_made_is_not_told_to_be_looked_for(
-    clients: Clients, answer: Answer, kind: type[ApiError]
-) -> None:
-    """A refusal made no token: nothing is to be done about it."""
-    with Server(answer) as server:
-        message = failure(kind, lambda: clients.make(server.url).create(SPEC, if_lost=WHAT_TO_DO))
-    assert WHAT_TO_DO not in message
-    nowhere = clients.make(f"http://127.0.0.1:{closed_port()}")
-    assert WHAT_TO_DO not in failure(UnreachableError, lambda: nowhere.create(SPEC, if_lost=WHAT_TO_DO))
 
 
 def dated(date: str | None, answer: Callable[..., Answer] = said, *given: object) -> Answer:

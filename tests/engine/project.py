@@ -9,8 +9,8 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,23 +199,36 @@ class Project:
 
     def kill_up(self, when: Callable[[], bool]) -> None:
         """Run `pulumi up`, and kill it with all that it started once something is so; then free the stack's lock."""
-        with subprocess.Popen(
-            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
-            cwd=self.folder,
-            env=self._environ(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as running:
+        assert self.interrupt_up(when), "it ended before it was to be killed"
+
+    def interrupt_up(self, when: Callable[[], bool], victim: str = "", signal_: int = signal.SIGKILL) -> bool:
+        """Run `pulumi up`, send a signal to what it runs once something is so, and tell whether it came to that.
+
+        victim: a part of the command line of those that get the signal; none: all. What is left after a while is
+        killed; then the stack's lock is freed.
+        """
+        with (
+            _interruptible(),
+            subprocess.Popen(
+                ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
+                cwd=self.folder,
+                env=self._environ(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            ) as running,
+        ):
             try:
-                deadline = time.monotonic() + COMMAND_TIMEOUT_SECONDS
-                while not when():
-                    assert running.poll() is None, "it ended before it was to be killed"
-                    assert time.monotonic() < deadline, "it never came to where it was to be killed"
-                    time.sleep(0.02)
+                is_running = _wait_until(lambda: running.poll() is not None or when()) and running.poll() is None
+                struck = is_running and _signal_session(running.pid, victim, signal_)
+                if victim:
+                    _wait_until(lambda: running.poll() is not None)
             finally:
-                _kill_session(running.pid)
-        self.pulumi("cancel", "--yes")
+                _signal_session(running.pid, "", signal.SIGKILL)
+                self.printed.append(running.communicate()[0])
+        self.pulumi("cancel", "--yes", fails=None)
+        return struck
 
     def _environ(self) -> dict[str, str]:
         environ = {
@@ -264,12 +277,33 @@ def _engine_of(scratch: Path) -> dict[str, str]:
     }
 
 
-def _kill_session(leader: int) -> None:
-    """Kill a process with all that it started: the engine gives each plugin a process group of its own."""
-    for pid in [int(process.name) for process in Path("/proc").iterdir() if process.name.isdigit()]:
-        with suppress(ProcessLookupError):
-            if os.getsid(pid) == leader:
-                os.kill(pid, signal.SIGKILL)
+def _wait_until(is_so: Callable[[], bool]) -> bool:
+    """Wait until something is so; it fails if that takes too long."""
+    deadline = time.monotonic() + COMMAND_TIMEOUT_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came to where it was to be interrupted"
+        time.sleep(0.01)
+    return True
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have what is started listen to Ctrl-C, which a shell has commands in the background ignore with all of theirs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def _signal_session(leader: int, victim: str, signal_: int) -> bool:
+    """Signal a process and what it started; the engine gives each plugin a process group of its own."""
+    struck = False
+    for process in [process for process in Path("/proc").iterdir() if process.name.isdigit()]:
+        with suppress(ProcessLookupError, FileNotFoundError):
+            arguments = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if os.getsid(int(process.name)) == leader and victim in arguments:
+                os.kill(int(process.name), signal_)
+                struck = True
+    return struck
 
 
 def _unwrapped(value: Any) -> Any:

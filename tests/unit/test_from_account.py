@@ -235,7 +235,7 @@ def test_what_stacks_hold_is_left_out_and_its_names_are_not_given_again() -> Non
 
 TOO_YOUNG = "its max_age_seconds must be a whole number of seconds from 600 to 315360000, not {}"
 HALF_MADE = "an `up` that was interrupted made it, and nobody got its secret: see `pulumi-avn-token audit`"
-MARKED = "a series made it and may still revoke it; if no stack has that series any more, name it by --prefix"
+MARKED = "an `up` made it, and its stack may hold it and revoke it one day; if none does, name it by --prefix"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from pulumi_avn_token.inventory import (
     told,
 )
 from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE
-from pulumi_avn_token.marks import marked, user_agent
+from pulumi_avn_token.marks import OF_A_TOKEN, marked, new_mark, tag, user_agent
 from pulumi_avn_token.model import TokenInfo, User, written
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
@@ -188,7 +188,7 @@ HALF_MADE = (
 )
 OF_ANOTHER = (
     "orphan",
-    "a series that these stacks do not hold made it, and nobody has used it since",
+    "an `up` of a stack that is not given here made it, and nobody has used it since",
     f"if no other stack, and no newer export, holds it, {REVOKE}",
 )
 TWIN = (
@@ -244,6 +244,32 @@ def test_token_that_an_up_left_behind_is_told_by_the_surest_sign(
     first = entries([token(**fields)], held)[0]
     assert [dataclasses.astuple(finding) for finding in first.findings] == [found]
     assert first.status == found[0]
+
+
+MADE_BY_PROD = new_mark(OF_A_TOKEN, "urn:pulumi:prod::tokens::t::ci", "0a1b2c3d")
+
+
+@pytest.mark.parametrize(
+    ("sign", "what", "advice"),
+    [
+        (
+            {"description": marked("CI deploys", MADE_BY_PROD)},
+            "an `up` of tokens/prod that was interrupted made it, and nobody got its secret",
+            f"{UNLESS}, {REVOKE}",
+        ),
+        (
+            {"last_user_agent": user_agent("pulumi-avn-token/1.0", MADE_BY_PROD)},
+            "an `up` of tokens/prod that was interrupted made it, and nobody has used it since",
+            f"unless a newer state of tokens/prod, or another stack of that name, holds it, {REVOKE}",
+        ),
+    ],
+)
+def test_token_of_a_stack_that_is_given_is_undelivered(sign: dict[str, Any], what: str, advice: str) -> None:
+    """A mark that tells a stack is as sure as a description; the stack is named, and the advice says what to rule out."""
+    makers = {tag("urn:pulumi:prod::tokens::t::ci"): "tokens/prod"}
+    for held in ([], [SAME]):
+        (entry, *_) = audit([token(**sign)], held, NOW, timedelta(), makers)
+        assert [dataclasses.astuple(finding) for finding in entry.findings] == [("undelivered", what, advice)]
 
 
 @pytest.mark.parametrize(

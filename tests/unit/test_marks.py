@@ -10,11 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.marks import (
+    OF_A_SERIES,
+    OF_A_TOKEN,
     find_mark,
     find_strays,
     is_half_made,
     mark_of,
     marked,
+    new_mark,
+    tag,
+    tag_in,
     user_agent,
     without_own_use,
 )
@@ -108,24 +113,30 @@ def test_every_token_is_found_by_its_own_series_and_no_other(description: str, m
 def test_use_by_anybody_else_is_kept(agent: str | None) -> None:
     """What a consumer shows of itself stays as the account shows it."""
     used = token(last_user_agent=agent, last_used_time="2026-11-01T12:00:00Z", last_ip="192.0.2.1")
-    assert without_own_use(used, MARK) == used
-    by_another_series = token(**{**BY_ITSELF, "last_user_agent": user_agent("pulumi-avn-token/1.0", OTHER_MARK)})
-    assert without_own_use(by_another_series, MARK) == by_another_series
+    assert without_own_use(used) == used
 
 
 def test_use_that_only_gave_the_description_is_none() -> None:
     """A token whose one request was its own introduction counts as never used, and keeps all else."""
     rest: dict[str, Any] = {"create_time": "2026-11-01T12:00:00Z", "expiry_time": "2026-12-01T12:00:00Z"}
-    assert without_own_use(token(**BY_ITSELF, **rest), MARK) == token(**rest)
-    assert without_own_use(token(**BY_ITSELF, **rest)) == token(**rest)
+    for mark in (MARK, OTHER_MARK, new_mark(OF_A_TOKEN, URN, "0a1b2c3d")):
+        agent = user_agent("pulumi-avn-token/1.0", mark)
+        assert without_own_use(token(**{**BY_ITSELF, "last_user_agent": agent}, **rest)) == token(**rest)
 
 
-def test_without_a_mark_the_introduction_by_any_series_is_no_use() -> None:
-    """Who does not know whose a token is knows such a use all the same; one by anybody else is kept."""
-    by_another_series = token(**{**BY_ITSELF, "last_user_agent": user_agent("pulumi-avn-token/1.0", OTHER_MARK)})
-    assert without_own_use(by_another_series) == token()
-    used = token(last_user_agent="curl/8", last_used_time="2026-11-01T12:00:00Z", last_ip="192.0.2.1")
-    assert without_own_use(used) == used
+@pytest.mark.parametrize("kind", [OF_A_TOKEN, OF_A_SERIES])
+def test_new_mark_tells_the_stack_that_makes_it(kind: str) -> None:
+    """What resources of one stack have in common is in their marks, and differs from any other stack's."""
+    stack = "urn:pulumi:prod::tokens"
+    ci, ingest = f"{stack}::a:b:C$pulumi-python:dynamic/avn:AccessToken::ci", f"{stack}::d:e:F::ingest"
+    mark = new_mark(kind, ci, "0a1b2c3d")
+    assert re.fullmatch(rf"{kind}[0-9a-f]{{8}}0a1b2c3d", mark)
+    assert tag_in(mark) == tag(ci) == tag(ingest) == tag(f"{stack}::pulumi:pulumi:Stack::tokens-prod")
+    assert tag(ci) not in (tag("urn:pulumi:prod::other::d:e:F::ci"), tag("urn:pulumi:dev::tokens::d:e:F::ci"))
+    assert mark_of(mark, ci) == mark or kind == OF_A_TOKEN
+    made = token(description=marked("CI deploys", mark))
+    assert find_mark(made) == mark
+    assert is_half_made(made)
 
 
 @pytest.mark.parametrize(

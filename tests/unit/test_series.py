@@ -20,6 +20,7 @@ from pulumi_avn_token.errors import (
     ServerError,
     TokenInUseError,
     TokenNotFoundError,
+    UnexpectedAnswerError,
     WrongAccountError,
 )
 from pulumi_avn_token.lifecycle import GONE
@@ -81,9 +82,8 @@ class FakeClient:
         self._called("list")
         return list(self.tokens.values())
 
-    def create(self, spec: TokenSpec, *, if_lost: str) -> IssuedToken:
+    def create(self, spec: TokenSpec) -> IssuedToken:
         """Make a token."""
-        assert if_lost == ""
         prefix = f"t{self._made + 1}"
 
         def make() -> None:
@@ -101,10 +101,15 @@ class FakeClient:
         self._called(f"create {prefix}", make)
         return IssuedToken(info=self.tokens[prefix], full_token=f"{prefix}-secret")
 
+    def works(self, full_token: str) -> bool:
+        """Tell whether a token is valid, by its secret."""
+        self._called("works")
+        return full_token.removesuffix("-secret") in self.tokens
+
     def introduce(self, issued: IssuedToken, description: str, mark: str) -> TokenInfo:
         """Set a new token's description as itself."""
         prefix = issued.info.token_prefix
-        used = {"last_user_agent": user_agent("fake/1", mark), "last_used_time": written(self.now)}
+        used = {"last_user_agent": user_agent("pulumi-avn-token/1", mark), "last_used_time": written(self.now)}
         self._called(f"introduce {prefix}", lambda: self._change(prefix, description=description, **used))
         return replace(self.tokens[prefix], currently_active=True)
 
@@ -337,7 +342,8 @@ def test_plan_is_carried_out_in_its_order(two: Stack, case: str) -> None:
     """Each plan has its one order: what may fail comes first, and never are three tokens valid."""
     prepare, changes, asked, left = PLANS[case]
     prepare(two)
-    assert two.up(**{**RELEASED, **changes}) == ["list", "me", *asked]
+    asked_themselves = ["works" for prefix in ("t1", "t2") if prefix not in two.client.tokens]
+    assert two.up(**{**RELEASED, **changes}) == ["list", "me", *asked_themselves, *asked]
     two.check_whole(*left)
     assert not {GONE, ENDED, STRAYS} & set(two.outs)
     assert set(PREVIOUS_OUTPUTS) <= set(two.outs) or not set(PREVIOUS_OUTPUTS) & set(two.outs)
@@ -481,7 +487,7 @@ def test_nothing_is_done_in_the_account_of_another_user(two: Stack, changes: dic
 
 
 def test_observation_costs_no_more_than_the_list(two: Stack) -> None:
-    """Whose account it is is asked only where something is missing, and the uses of both tokens are taken over."""
+    """Only where something is missing is it asked whose account it is, and each of these whether it still works."""
     use(two, "t1")
     use(two, "t2")
     two.client.calls.clear()
@@ -492,7 +498,18 @@ def test_observation_costs_no_more_than_the_list(two: Stack) -> None:
     two.client.tokens.clear()
     two.client.calls.clear()
     assert {GONE, ENDED} <= set(two.series().observe(two.outs))
-    assert two.client.calls == ["list", "me"]
+    assert two.client.calls == ["list", "me", "works", "works"]
+
+
+@pytest.mark.parametrize("prefix", ["t1", "t2"])
+def test_token_that_a_list_lacks_is_not_given_up_while_it_works(two: Stack, prefix: str) -> None:
+    """A list that is behind makes no token gone: an error, and nothing is changed."""
+    hidden, before = two.client.tokens[prefix], dict(two.outs)
+    two.client.list_tokens = lambda: [token for token in two.client.tokens.values() if token is not hidden]  # type: ignore[method-assign]
+    with pytest.raises(UnexpectedAnswerError, match=f"token {prefix} is missing from the account's list, and yet"):
+        two.up(**LEAKED)
+    assert two.outs == before
+    assert set(two.client.tokens) == {"t1", "t2"}
 
 
 @pytest.mark.parametrize(
