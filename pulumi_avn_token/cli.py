@@ -114,7 +114,7 @@ def _forget_output() -> None:
 
 
 def _tell(message: str) -> int:
-    click.echo(f"pulumi-avn-token: {one_line(message)}", err=True)
+    click.echo(f"pulumi-avn-token: {one_line(without_tokens(message))}", err=True)
     return FAILED
 
 

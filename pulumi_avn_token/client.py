@@ -10,12 +10,13 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -103,12 +104,13 @@ _CHUNK_BYTES = 65_536
 _TOKEN_PATH = "/access_token/"  # noqa: S105 - a path
 
 
-class _Response(NamedTuple):
+@dataclass(frozen=True)
+class _Response:
     """What is read of an answer."""
 
     status: int
     date: str | None
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class Client:
@@ -225,7 +227,7 @@ class Client:
         failure = None
         try:
             response = self._answered(method, url, sent, identity or {})
-        except (OSError, HTTPError) as error:
+        except (OSError, HTTPError, ValueError) as error:  # ValueError: a new token that no header can hold
             failure = self._not_answered(error, call)
         if failure is not None:  # raised here: in its chain those exceptions carry the request with its headers
             raise failure

@@ -94,8 +94,10 @@ def shown(token: str) -> str:
     return token if len(token) <= PREFIX_LENGTH else f"{token[:PREFIX_LENGTH]}…"
 
 
-_LIKE_A_TOKEN = re.compile(rf"(?<![^\s'\"(])[\w+/=]{{{LONGEST_PREFIX + 1},}}(?=['\")]?(?:[.:,;]?(?:\s|$)))")
-"""Whole words alone, so that a path or an address, which has dots or dashes in it, stays as it is."""
+_LIKE_A_TOKEN = re.compile(
+    rf"[\w+/=]{{100,}}|(?<![^\s'\"`(])[\w+/=]{{{LONGEST_PREFIX + 1},}}(?=['\"`)]?(?:[.:,;]?(?:\s|$)))"
+)
+"""A very long word, or a whole one: a path or an address, which has dots or dashes in it, stays as it is."""
 
 
 def without_tokens(text: str) -> str:

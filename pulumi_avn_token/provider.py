@@ -42,13 +42,15 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def _told_briefly(method: _Method) -> _Method:
-    """Keep a traceback short: the host shows it to the user, above the message that matters."""
+    """Keep a traceback short and without secrets: the host shows it to the user, above the message that matters."""
 
     @functools.wraps(method)
     def brief(*arguments: Any) -> Any:
         try:
             return method(*arguments)
         except AvnTokenError as error:
+            del arguments  # there are secrets in the outputs
+            error.__context__ = None
             raise error.with_traceback(None) from None
 
     return cast("_Method", brief)

@@ -11,9 +11,9 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions, dynamic
 
 from pulumi_avn_token import manifest
-from pulumi_avn_token.errors import ManifestError
+from pulumi_avn_token.errors import InvalidRequestError, ManifestError
 from pulumi_avn_token.lifecycle import SERIES_TYPE, SHOWN_BY_THE_ACCOUNT, TOKEN_TYPE, URN
-from pulumi_avn_token.model import PREFIX_LENGTH
+from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH, shown
 from pulumi_avn_token.provider import SECRET_OUTPUTS, AccessTokenProvider, RotatingAccessTokenProvider
 from pulumi_avn_token.rotation import PREVIOUS_OUTPUTS
 
@@ -93,10 +93,14 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
 
     @classmethod
     def get(cls, resource_name: str, id: Input[str], opts: ResourceOptions | None = None) -> Self:  # noqa: A002
-        """Read the token with the prefix `id` without managing it: it is neither changed nor revoked."""
+        """Read the token with the prefix `id` without managing it: it is neither changed nor revoked.
+
+        InvalidRequestError: it is a full token, which the engine would show and store in the open.
+        """
+        prefix = _prefix(id) if isinstance(id, str) else Output.concat(id).apply(_prefix)
         token = cls.__new__(cls)
         token._declare(  # noqa: SLF001 - its own kind
-            resource_name, {}, ResourceOptions.merge(opts, ResourceOptions(id=id))
+            resource_name, {}, ResourceOptions.merge(opts, ResourceOptions(id=prefix))
         )
         return token
 
@@ -260,3 +264,9 @@ def _hidden_if_full(adopt_prefix: Input[str] | None) -> Input[str] | None:
     if adopt_prefix is None:
         return None
     return Output.from_input(adopt_prefix).apply(hide)
+
+
+def _prefix(given: str) -> str:
+    if len(given) > LONGEST_PREFIX:
+        raise InvalidRequestError(f"AccessToken.get takes a token's prefix, and this is more of it: {shown(given)}")
+    return given

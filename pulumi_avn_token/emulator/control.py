@@ -7,8 +7,9 @@ from aiohttp import web
 
 from pulumi_avn_token.emulator.answers import Refusal, iso
 from pulumi_avn_token.emulator.clock import Clock
-from pulumi_avn_token.emulator.faults import Fault, Faults
+from pulumi_avn_token.emulator.faults import Fault
 from pulumi_avn_token.emulator.journal import CONTROL_PATH, Journal
+from pulumi_avn_token.emulator.strikes import Faults
 from pulumi_avn_token.emulator.validation import body_list, body_object
 
 
@@ -46,7 +47,7 @@ class Control:
         return await self._get_clock(request)
 
     async def _get_faults(self, _: web.Request) -> web.Response:
-        return web.json_response({"faults": [asdict(fault) for fault in self._faults.get()]})
+        return web.json_response({"faults": [vars(fault) for fault in self._faults.get()]})
 
     async def _put_faults(self, request: web.Request) -> web.Response:
         try:

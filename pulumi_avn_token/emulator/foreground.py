@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from pulumi_avn_token.emulator.errors import EmulatorError
+from pulumi_avn_token.emulator.errors import EmulatorError, short
 from pulumi_avn_token.emulator.server import DEFAULT_MAX_AGE_SECONDS, DEFAULT_USER, Emulator
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -87,9 +87,9 @@ def _run_beside(emulator: Emulator, command: Sequence[str]) -> int:
 
 def _not_started(program: str, error: OSError) -> int:
     if isinstance(error, FileNotFoundError):
-        sys.stderr.write(f"emulator: command not found: {program}\n")
+        sys.stderr.write(f"emulator: command not found: {short(program)}\n")
         return _COMMAND_NOT_FOUND
-    sys.stderr.write(f"emulator: cannot run {program}: {error.strerror}\n")
+    sys.stderr.write(f"emulator: cannot run {short(program)}: {error.strerror}\n")
     return _COMMAND_NOT_EXECUTABLE
 
 

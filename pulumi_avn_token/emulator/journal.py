@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from pulumi_avn_token.emulator.faults import Dropped
 from pulumi_avn_token.emulator.mint import prefix_of
+from pulumi_avn_token.emulator.strikes import Dropped
 
 CONTROL_PATH = "/emulator/"
 _KEPT = 10_000  # the oldest go first

@@ -20,11 +20,12 @@ from pulumi_avn_token.emulator.api import TokenApi
 from pulumi_avn_token.emulator.clock import Clock
 from pulumi_avn_token.emulator.control import Control
 from pulumi_avn_token.emulator.errors import EmulatorError
-from pulumi_avn_token.emulator.faults import Fault, Faults
+from pulumi_avn_token.emulator.faults import Fault
 from pulumi_avn_token.emulator.gate import loopback_only
 from pulumi_avn_token.emulator.journal import Journal, RequestRecord
 from pulumi_avn_token.emulator.mint import digest_of, draw_token, prefix_of
 from pulumi_avn_token.emulator.store import NewToken, Store
+from pulumi_avn_token.emulator.strikes import Faults
 
 DEFAULT_MAX_AGE_SECONDS = 30 * 24 * 3600
 DEFAULT_USER = "demo@example.org"
@@ -71,7 +72,7 @@ class Emulator:
         self._default_max_age_seconds = default_max_age_seconds
         self._machine = clock
         self._journal = Journal()
-        self._faults = Faults()
+        self._faults = Faults(self.now)
         self._exit = ExitStack()
         self._now_running: _Running | None = None
         self._token = ""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulumi_avn_token.emulator.errors import EmulatorError
+from pulumi_avn_token.emulator.errors import EmulatorError, short
 
 _APPLICATION_ID = 0x41564E54  # "AVNT", in the header of every file of ours
 _BUSY_SECONDS = 10.0  # how long to wait for another process's change
@@ -104,7 +104,7 @@ class Store:
             self._db = _open(path)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
-            raise EmulatorError(f"cannot use {path} as the emulator's database: {reason}") from error
+            raise EmulatorError(f"cannot use {short(path)} as the emulator's database: {reason}") from error
 
     def close(self) -> None:
         """Close the file; what was changed before is in it already."""

@@ -23,7 +23,6 @@ from pulumi_avn_token.errors import (
     ServerError,
     TokenNotFoundError,
     UnexpectedAnswerError,
-    UnreachableError,
 )
 from pulumi_avn_token.marks import find_strays, marked, without_own_use
 from pulumi_avn_token.model import IssuedToken, TokenInfo, TokenSpec
@@ -39,7 +38,6 @@ from tests.contract.servers import (
     Answer,
     Clients,
     Server,
-    closed_port,
     cut,
     failure,
     page,

@@ -1,28 +1,25 @@
 """Whatever is killed, and whenever: no token is lost, and none of anybody else's is touched.
 
-`KILLS=200 make soak` is the long form; its figures are in docs/reliability.md.
+The figures of the long form are in docs/reliability.md.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import re
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from pulumi_avn_token.emulator import Emulator, Fault
 from tests.account import Observer
+from tests.engine.accounting import find_held, find_undelivered, follow
 from tests.engine.project import Project
+from tests.form import IS_LONG
 
-COMMANDS = re.compile(r"`((?:avn user|pulumi up) [^`]+)`")
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = 200 if IS_LONG else 6
 LONGEST_UP_SECONDS = 3.0
 LATENCY_SECONDS = 0.3
 """How long an answer to a write takes, so that many a kill falls between the change and its answer."""
@@ -129,17 +126,16 @@ def test_no_kill_loses_a_token_or_touches_anothers(project: Project, emulator: E
             struck = project.interrupt_up(moment(chance, emulator), *VICTIMS[victim])
             figures[f"ups interrupted, {victim}" if struck else "ups that were over before"] += 1
             emulator.faults = []
-            recorded |= held(project)
+            recorded |= find_held(project)
             project.up(*chance.choice([[], ["--refresh"]]))
-        recorded |= (kept := held(project))
+        recorded |= (kept := find_held(project))
         own = observer.valid().keys() - rival.tokens
-        reported = audit(project)
+        reported = find_undelivered(project)
         figures["tokens reported"] += len(own - kept)
         figures["tokens unaccounted for"] += len(own - kept - reported.keys())
         figures["others' tokens in the state"] += len(kept & rival.tokens)
         figures["tokens in the state that are not valid"] += len(kept - own)
-        for command in {reported[prefix] for prefix in own - kept & reported.keys()}:
-            project.shell(f"export AIVEN_AUTH_TOKEN=$AIVEN_TOKEN PULUMI_SKIP_CONFIRMATIONS=true; {command}")
+        follow(project, {reported[prefix] for prefix in own - kept & reported.keys()})
         assert observer.valid().keys() - rival.tokens == kept
         figures["tokens of the rival"] += len(rival.tokens)
         figures["tokens of the rival revoked"] += len(rival.tokens - observer.valid().keys())
@@ -161,23 +157,3 @@ def test_no_kill_loses_a_token_or_touches_anothers(project: Project, emulator: E
     assert made == revoked + figures["tokens reported"] + len(kept), str(figures)
     for resource in project.state(plain=True):
         assert observer.works(project.outputs(resource)["full_token"])
-
-
-def held(project: Project) -> set[str]:
-    """The tokens that the state has, those that it is about to revoke included."""
-    export = json.loads(project.pulumi("stack", "export").output)
-    outputs = [resource.get("outputs", {}) for resource in export["deployment"].get("resources", [])]
-    names = ("token_prefix", "previous_token_prefix")
-    return {found[name] for found in outputs for name in names if found.get(name)}
-
-
-def audit(project: Project) -> dict[str, str]:
-    """The tokens that the audit says nobody got, each with the command of its advice."""
-    ran = project.shell("pulumi stack export | pulumi-avn-token audit - --json || true")
-    entries: list[dict[str, Any]] = json.loads(ran.output)["tokens"]
-    return {
-        entry["token_prefix"]: next(iter(COMMANDS.findall(finding["advice"])), "")
-        for entry in entries
-        for finding in entry["findings"]
-        if finding["kind"] == "undelivered"
-    }

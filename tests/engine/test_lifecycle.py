@@ -98,7 +98,8 @@ def test_a_trigger_replaces_and_dependents_change_over_in_between(
         for request in emulator.requests
         if request.method != "GET" or request.user_agent == "consumer"
     ]
-    assert happened == ["pulumi-avn-token POST", "consumer GET", "consumer GET", "pulumi-avn-token DELETE"]
+    provider = [f"pulumi-avn-token {method}" for method in ("POST", "PUT", "DELETE")]
+    assert happened == [*provider[:2], "consumer GET", "consumer GET", provider[2]]
     assert not observer.works(old["full_token"])
     assert observer.works(project.outputs("ci")["full_token"])
     assert len(observer.tokens()) == 1
@@ -182,6 +183,7 @@ def test_a_token_in_use_is_asked_about_before_it_is_replaced(
         "GET /v1/access_token",
         "GET /v1/me",
         "POST /v1/access_token",
+        "PUT /v1/",
         "DELETE /v1/",
     ]
 
@@ -285,10 +287,10 @@ def test_an_unknown_input_previews_and_applies(project: Project, observer: Obser
 
 
 def test_a_first_up_and_a_refresh_cost_what_they_must(project: Project, observer: Observer, emulator: Emulator) -> None:
-    """Twenty tokens: a request each and one for whose they are; a refresh is one list; at most four connections."""
+    """Twenty tokens: two requests each and one for whose they are; a refresh is one list; at most four connections."""
     project.program("for n in range(20): avn.AccessToken(f't{n}', description=f't{n}')").up()
     requests = observer.provider_requests()
-    assert sorted(requests) == ["GET /v1/me", *["POST /v1/access_token"] * 20]
+    assert sorted(requests) == ["GET /v1/me", *["POST /v1/access_token"] * 20, *["PUT /v1/"] * 20]
     connections = {request.peer_port for request in emulator.requests if (request.user_agent or "") != "observer"}
     assert len(connections) <= 4
     emulator.clear_requests()

@@ -163,7 +163,7 @@ def test_a_destroy_that_fails_is_repeated(project: Project, observer: Observer, 
     """What was left valid is revoked by the next one, with what an interrupted `up` left behind."""
     triggered(project, 1).up()
     emulator.faults = [Fault(kind="drop_after", method="POST"), NO_SECOND_LIST]
-    assert "its description begins with [pulumi-avn-token series-" in triggered(project, 2).up(fails=True).output
+    assert "its description then begins with [pulumi-avn-token series-" in triggered(project, 2).up(fails=True).output
     emulator.faults = []
     assert len(observer.valid()) == 2
     emulator.faults = [Fault(kind="status", status=500, method="DELETE", after=1)]

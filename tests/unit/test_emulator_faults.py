@@ -1,10 +1,14 @@
 """Which requests a fault strikes, and which rules are no rules."""
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
-from pulumi_avn_token.emulator.faults import Fault
+from pulumi_avn_token.emulator.faults import Fault, Kind
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "emulator.md"
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,20 @@ def test_call_on_the_whole_list_is_not_one_on_a_token() -> None:
     assert not Fault(kind="empty", call="list").fits("GET", "/v1/access_token/x")
 
 
+def test_only_a_list_can_be_stale() -> None:
+    """`stale_list` passes other calls by, uncounted, whether or not it says that it is about the list."""
+    for rule in (Fault(kind="stale_list"), Fault(kind="stale_list", call="list")):
+        assert rule.fits("GET", "/v1/access_token")
+        assert not rule.fits("POST", "/v1/access_token")
+        assert not rule.fits("GET", "/v1/me")
+
+
+def test_rules_can_be_members_of_a_set() -> None:
+    """Equal rules hash alike, those with fields too."""
+    rules = [Fault(kind="fields", fields={"scopes": [1]}, without=["last_ip"]) for _ in range(2)]
+    assert len({*rules, Fault(kind="fields")}) == 2
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -52,6 +70,18 @@ def test_call_on_the_whole_list_is_not_one_on_a_token() -> None:
         {"kind": "status", "after_change": 1},
         {"kind": []},
         {"kind": "status", "status": []},
+        {"kind": "stale_list", "call": "create"},
+        {"kind": "stale_list", "seconds": None},
+        {"kind": "status", "error_code": 1},
+        {"kind": "error", "message": ["m"]},
+        {"kind": "body", "body": None},
+        {"kind": "body", "body": b"{}"},
+        {"kind": "fields", "fields": []},
+        {"kind": "fields", "fields": {"scopes": {1}}},
+        {"kind": "fields", "without": "last_ip"},
+        {"kind": "fields", "without": [1]},
+        {"kind": "flood", "bytes": -1},
+        {"kind": "flood", "bytes": 1e6},
     ],
 )
 def test_bad_rule_is_refused(rule: dict[str, Any]) -> None:
@@ -59,3 +89,12 @@ def test_bad_rule_is_refused(rule: dict[str, Any]) -> None:
     *_, field = rule
     with pytest.raises(ValueError, match=rf"^{field} must be "):
         Fault(**rule)
+
+
+def test_document_knows_every_kind() -> None:
+    """The table of the emulator's page has the kinds that there are, and no other."""
+    _, faults = DOCUMENT.read_text(encoding="utf-8").split("| `kind` |")
+    kinds = [
+        kind for cell in re.findall(r"^\| (`.*?) \|", faults, re.MULTILINE) for kind in re.findall(r"`(\w+)`", cell)
+    ]
+    assert sorted(kinds) == sorted(get_args(Kind))

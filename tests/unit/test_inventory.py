@@ -265,7 +265,7 @@ MADE_BY_PROD = new_mark(OF_A_TOKEN, "urn:pulumi:prod::tokens::t::ci", "0a1b2c3d"
     ],
 )
 def test_token_of_a_stack_that_is_given_is_undelivered(sign: dict[str, Any], what: str, advice: str) -> None:
-    """A mark that tells a stack is as sure as a description; the stack is named, and the advice says what to rule out."""
+    """A mark that tells a stack is as sure as a description; the stack is named, and what to rule out is told."""
     makers = {tag("urn:pulumi:prod::tokens::t::ci"): "tokens/prod"}
     for held in ([], [SAME]):
         (entry, *_) = audit([token(**sign)], held, NOW, timedelta(), makers)
