@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, cast
 import pytest
 
 from pulumi_avn_token import client as client_module
-from pulumi_avn_token.client import Client
+from pulumi_avn_token.client import LARGEST_ANSWER_BYTES, Client
 from pulumi_avn_token.emulator import Emulator, Fault
 from pulumi_avn_token.errors import (
     AnswerLostError,
@@ -874,3 +875,33 @@ def test_https_url_of_a_plain_server_is_an_error_without_a_request(
     assert not isinstance(caught.value, InvalidRequestError)
     assert_hidden(CREDENTIAL, seen.decode("latin-1"))
     assert_hidden(CREDENTIAL, str(caught.value))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_answer_without_end_is_given_up(emulator: Emulator, clients: Clients, name: str) -> None:
+    """A body of 100 MB is an error in bounded memory, whatever was asked."""
+    emulator.faults = [Fault(kind="flood", bytes=100_000_000)]
+    client = clients.make(emulator.url, emulator.token)
+    tracemalloc.start()
+    assert "it is larger than 16 MiB" in failure(UnexpectedAnswerError, lambda: CALLS[name](client))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * LARGEST_ANSWER_BYTES
+
+
+def test_compressed_answer_without_end_is_given_up(clients: Clients) -> None:
+    """A small body that unpacks to 100 MB is no better than a large one."""
+    body = gzip.compress(b" " * 100_000_000)
+    with Server(raw(http(200, body, {"Content-Encoding": "gzip"}))) as server:
+        tracemalloc.start()
+        assert "it is larger than" in failure(UnexpectedAnswerError, clients.make(server.url).list_tokens)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 8 * LARGEST_ANSWER_BYTES
+
+
+def test_large_account_is_listed(clients: Clients) -> None:
+    """Ten thousand tokens are far below what is taken for an answer without end."""
+    tokens = [token_object(token_prefix=f"{number:012}", description="d" * 100) for number in range(10_000)]
+    with Server(said({"tokens": tokens})) as server:
+        assert len(clients.make(server.url).list_tokens()) == 10_000

@@ -87,6 +87,7 @@ class Story:
         self.rivals: set[str] = set()
         for arguments in operation.before:
             self.engine.up(**arguments)
+            assert self.observer.works(self.engine.outs["full_token"], by="consumer")  # and so its mark is gone
         self.compete()
 
     def compete(self) -> None:
