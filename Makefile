@@ -14,8 +14,9 @@ demo: environment engine ## real tokens by a real engine, in an emulated account
 test: check engine ## everything that must hold: format, lint, types, tests with the real engine
 	@$(BIN)/pytest --numprocesses=4 --dist=worksteal --cov --cov-report=term
 
-soak: environment ## the properties again, with other examples each time and fifty times as many; half an hour
-	@$(BIN)/pytest tests/unit tests/contract --numprocesses=2 --timeout=0 --hypothesis-profile=soak
+soak: environment engine ## the long form of what looks for the unexpected: properties, fuzz, faults, 200 kills; two hours
+	@$(BIN)/pytest tests/unit tests/contract tests/fuzz tests/engine/test_faults.py tests/engine/test_kills.py \
+		--numprocesses=2 --timeout=0 --hypothesis-profile=soak -rP
 
 check: environment ## format, lint, types and the one way of imports
 	@$(BIN)/ruff format --check --quiet .

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.errors import ExportError
-from pulumi_avn_token.holdings import Holding, find_holdings
+from pulumi_avn_token.holdings import Holding, find_holdings, read
 from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE
-from pulumi_avn_token.marks import mark_of
+from pulumi_avn_token.marks import OF_A_TOKEN, mark_of, new_mark, tag_in
 from pulumi_avn_token.model import User
 
 STATES = sorted(Path(__file__).parents[1].joinpath("engine", "states").glob("*.json"))
@@ -447,3 +447,14 @@ def test_state_of_an_earlier_release_is_read(path: Path) -> None:
         assert holding.mark == ("series-63efa24c0a0765c0" if holding.is_series else None)
         assert "ciphertext" not in repr(dict(holding.outs))
         assert "expiry_time" in holding.outs
+
+
+def test_stack_is_told_by_the_tag_of_its_marks() -> None:
+    """Any resource tells whose state it is, also where there is no token yet; what has no resource tells nothing."""
+    root = {"type": "pulumi:pulumi:Stack", "urn": urn("tokens-prod", "pulumi:pulumi:Stack")}
+    mark = new_mark(OF_A_TOKEN, urn("ci"), "0a1b2c3d")
+    for resources in ([root], [root, token()], [token()]):
+        told = {"deployment": {"resources": resources}}
+        assert read(told) == (list(find_holdings(told)), {tag_in(mark): "tokens/prod"})
+    for odd in ([], [{"type": "a:b:C"}], [{"type": "a:b:C", "urn": 5}], [{"type": "a:b:C", "urn": "nonsense"}]):
+        assert read({"deployment": {"resources": odd}}) == ([], {})
