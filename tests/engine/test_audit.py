@@ -218,8 +218,8 @@ def test_a_token_whose_answer_was_lost_is_undelivered_where_it_could_not_be_look
     emulator.faults = [Fault(kind="drop_after", call="create"), Fault(kind="status", status=500, call="list")]
     shown = project.tokens(ci='description="CI"').up(fails=True).output
     assert "a token may have been made that nobody holds, and the account cannot be asked" in shown
-    (lost,) = observer.valid()
     emulator.faults = [Fault(kind="drop_after", call="create", times=1)]
+    (lost,) = observer.valid()
     project.up()
     assert observer.valid().keys() == {lost, *project.held()}
     emulator.faults = []

@@ -126,7 +126,7 @@ def test_a_failure_in_the_middle_of_several_creations_loses_none(tmp_path: Path)
     with Emulator(quota=None) as emulator:
         project = Project(tmp_path / "other", emulator)
         observer = Observer(emulator)
-        emulator.faults = [Fault(kind="status", status=500, method="POST", times=4)]
+        emulator.faults = [Fault(kind="status", status=500, method="POST", after=3)]
         project.program(program).up(fails=True)
         emulator.faults = []
         project.up()

@@ -122,6 +122,7 @@ HEADERS: Mapping[str, Sequence[str]] = {
         *("Tue, 24 Nov 2026 12:00:00 GMT", "Tue, 24 Nov 2026 12:00:00 -0000", "Tue, 24 Nov 2026 12:00:00 +9999"),
         *("Mon, 01 Jan 0001 00:00:00 +2359", "Fri, 31 Dec 9999 23:59:59 -2359", "24 Nov", "", ",", "0", "x" * 3000),
         *("Tue, 24 Nov 2026 12.34.56.78+0800", "Tue, 24 Nov \xb2 12:00:00 GMT", "9" * 5000, "Tue, 24-Nov-26 1:2 Z"),
+        "Tue, 24 Nov 99999999999999999999 12:00:00 GMT",
     ],
     "Content-Type": [
         *(
@@ -177,18 +178,20 @@ WORDS = st.sampled_from(
     [
         *("Missing (expired) db token", "Invalid input for max_age_seconds: <issued>", "<credential>", "not <issued>!"),
         *("Rate limit 120 exceeded - try again in 28s", "try again in 9999s", "Authorization: aivenv1 <credential>"),
+        "no reason at all " * 100,
     ]
 ).map(json.dumps)
 ERROR = nearly(
     {"status": "404"}, {"message": WORDS | JSON, "error_code": st.sampled_from(CODES).map(json.dumps) | JSON}
 )
-ERRORS = nearly({}, {"errors": listed(ERROR), "message": WORDS})
+ERRORS = nearly({}, {"errors": listed(mostly(ERROR, JSON)), "message": WORDS})
 MESSAGE = nearly({"message": '"done"'}, {})
 USER = nearly({}, {"user": nearly({"user": '"ann@example.org"', "user_id": '"u1"', "auth": '["token"]'}, {})})
 SECRET = mostly(
     st.just('"<issued>"'), st.sampled_from(['"<issued>\\r\\nb"', '"<issued>\\u20ac"', '"x"', '"\\ud800"']) | JSON
 )
 ISSUED_TOKENS = nearly(TOKEN, {"full_token": SECRET})
+ENDLESS = '"token_prefix": "a", "max_age_seconds": 1e400'
 LISTS = nearly({"message": '""'}, {"tokens": listed(TOKENS)})
 ANYTHING = (
     sent(ERRORS, *REFUSALS)
@@ -357,6 +360,8 @@ def test_any_answer_gives_what_is_declared_or_an_error_that_tells_no_secret(
     @example([Answer(200, ["Content-Length: 5, 7"], "none", "{}")])
     @example([Answer(302, ["Location: \xff"], "length", "{}")])
     @example([Answer(302, ["Location: http://["], "length", "{}")])
+    @example([Answer(503, [f"Retry-After: {'9' * 5000}"], "length", "{}")])
+    @example([Answer(200, [], "length", f'{{{ENDLESS}, "tokens": [{{{ENDLESS}}}], "full_token": "<issued>"}}')])
     def holds(answers: list[Answer | bytes]) -> None:
         nonlocal cases
         cases += 1

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pulumi_avn_token import lifecycle, rotation
 from pulumi_avn_token.errors import ExportError
 from pulumi_avn_token.holdings import Holding, Role, read
+from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE
 from pulumi_avn_token.model import User, parse_time
 from tests.fuzz.values import JSON, mostly
 
@@ -36,6 +37,7 @@ def value_of(text: str) -> Any:
         return text
 
 
+SECRET_KEY = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's key of a wrapped value
 UNREAD = ("inputs", "ciphertext", "plaintext", "manifest", "secrets_providers", "metadata", "__provider", "modified")
 
 
@@ -56,9 +58,14 @@ def secrets(value: Any) -> Iterator[str]:
         yield from secrets(part)
 
 
+URNS = st.lists(st.text(max_size=5), max_size=5).map(lambda parts: f"urn:pulumi:{'::'.join(parts)}")
+
+
 def exports(state: Any) -> st.SearchStrategy[Any]:
     """Exports that are nearly this one: a few values are others, or of another place, or gone, or new."""
-    known = [*places(state)][1:]
+    resources = state["deployment"]["resources"]
+    ours = {index for index, resource in enumerate(resources) if resource["type"] in (TOKEN_TYPE, SERIES_TYPE)}
+    known = [place for place in [*places(state)][1:] if len(place) < 3 or place[2] in ours]
     new = [
         (*place, name)
         for place in known
@@ -66,10 +73,11 @@ def exports(state: Any) -> st.SearchStrategy[Any]:
         for name in (*rotation.OUTPUTS_OF_A_SERIES, lifecycle.GONE, lifecycle.OWNER)
     ]
     flags = [(*place, name) for place in known if len(place) == 3 for name in ("delete", "external")]
-    others = st.sampled_from(known).map(lambda place: copy.deepcopy(at(state, place)))
+    wrapped = [place for place in known if isinstance(part := at(state, place), dict) and SECRET_KEY in part]
+    others = (st.sampled_from(known) | st.sampled_from(wrapped)).map(lambda place: copy.deepcopy(at(state, place)))
     edits: st.SearchStrategy[tuple[Place, dict[str, Any] | None]] = st.tuples(
         st.sampled_from([*known, *new]) | st.sampled_from([*new, *flags]),
-        st.none() | st.builds(dict, value=mostly(JSON.map(value_of), others | st.lists(st.text(), max_size=3))),
+        st.none() | st.builds(dict, value=JSON.map(value_of) | others | URNS | st.lists(st.text(), max_size=3)),
     )
     return st.builds(edited, st.just(state), st.lists(edits, min_size=1, max_size=3))
 

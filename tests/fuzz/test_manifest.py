@@ -69,7 +69,20 @@ SCALARS = [
     *("", "~", "null", "yes", "true", "1", "0600", "0o17", "0x1F", "1_000", "1e3", ".inf", ".nan", "-1", "190:20:30"),
     *("2026-11-24", "2026-11-24T12:00:00Z", "2001-12-14t21:59:43.10-05:00", "30d", "7d", "60d", "when_idle", "a"),
     *("192.0.2.0/24", "XCJ3+bgWywIh", SECRET, f"'{SECRET}'", "'it''s'", '"\\ud800"', '"\\ud83d\\ude00"', '"\\x1b[2J"'),
-    *('"\\UFFFFFFFF"', '"\\x"', '"<{%red%}>"', "'\u2028'", "9" * 5000, "d" * 1001, "=", "<<", "1:", "a b: c", "a #b"),
+    *(
+        '"\\UFFFFFFFF"',
+        '"\\U00110000"',
+        '"\\x"',
+        '"<{%red%}>"',
+        "'\u2028'",
+        "9" * 5000,
+        "d" * 1001,
+        "=",
+        "<<",
+        "1:",
+        "a b: c",
+        "a #b",
+    ),
 ]
 FRAGMENTS = [
     *("tokens:", "\n", "\n  ", "\n    ", "\r\n", "\r", "\x85", "\u2028", "\t", " ", ": ", "- ", "? ", ", ", ":", "#"),
@@ -223,6 +236,8 @@ def test_any_file_is_read_or_refused_with_places_and_no_secrets(
     @settings(max_examples=settings().max_examples * 2, suppress_health_check=list(HealthCheck))
     @given(CONTENTS[kind])
     @example(b"tokens: {ci: {description: d, max_age_seconds: !!int {}}}")
+    @example(b'tokens: {ci: {description: "\\U00110000"}}')
+    @example(b'tokens: {ci: {description: "\\ud800"}}')
     def holds(content: bytes) -> None:
         nonlocal cases, read
         cases += 1
