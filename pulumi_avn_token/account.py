@@ -14,6 +14,7 @@ from pulumi_avn_token.client import MAYBE_PROCESSED
 from pulumi_avn_token.errors import (
     ApiError,
     AvnTokenError,
+    ForbiddenError,
     TokenInUseError,
     TokenNotFoundError,
     UnexpectedAnswerError,
@@ -119,9 +120,11 @@ class Account:
             issued = self._client.create(spec)
         except MAYBE_PROCESSED as again:
             self._make_up_for(again, mark, held)
-            raise type(again)(f"{again}, but the account shows none any more") from None
+            raise type(again)(
+                f"{again}, but the account shows none whose description begins with {marks.beginning(mark).strip()}"
+            ) from None
         with suppress(ApiError):  # the list before may have been behind
-            self._revoke_strays(mark, (*held, issued.info.token_prefix))
+            self._revoke_strays(mark, held, issued)
         return issued
 
     def _make_up_for(self, lost: ApiError, mark: str, held: Collection[str | None]) -> None:
@@ -134,26 +137,29 @@ class Account:
                 f" and how to remove it; its description then begins with {marks.beginning(mark).strip()}"
             ) from None
 
-    def _revoke_strays(self, mark: str, held: Collection[str | None]) -> None:
+    def _revoke_strays(self, mark: str, held: Collection[str | None], issued: IssuedToken | None = None) -> None:
         for stray in marks.find_strays(self._client.list_tokens(), mark, held):
-            self._client.revoke(stray)
+            if issued is None or not issued.full_token.startswith(stray):
+                with suppress(TokenNotFoundError):
+                    self._client.revoke(stray)
 
     def introduce(
         self, issued: IssuedToken, description: str, mark: str, made_as: User | None, warn: Callable[[str], None]
     ) -> TokenInfo:
-        """Give a token that was made under a mark its own description, by its own authority if it has any.
+        """Give a token that was made under a mark its own description, by its own authority unless it has none.
 
         Never fails, since no state holds the token yet: where that cannot be done, `warn` tells.
         """
-        token = issued.info
+        token, prefix = issued.info, issued.info.token_prefix
         try:
-            token = replace(self._client.introduce(issued, description, mark), currently_active=False)
-        except ApiError:  # its scopes or addresses may not allow it
             try:
-                return self.update(token.token_prefix, description, made_as)
-            except AvnTokenError as error:
-                warn(f"token {token.token_prefix} was made, but {error}; the next `pulumi up` sets its description")
-        self._write(token.token_prefix, token)
+                token = self._client.introduce(issued, description, mark)
+            except ForbiddenError:  # its scopes or addresses do not allow it
+                token = self.update(prefix, description, made_as)
+        except AvnTokenError as error:  # Pulumi's own credential would take the mark away
+            warn(f"token {shown(prefix)} was made, but {error}; the next `pulumi up` sets its description")
+        token = replace(token, token_prefix=prefix, currently_active=False)
+        self._write(prefix, token)
         return token
 
     def update(self, token_prefix: str, description: str, made_as: User | None) -> TokenInfo:

@@ -49,7 +49,7 @@ from pulumi_avn_token.model import (
     token_info,
 )
 from pulumi_avn_token.retry import BACKOFF_SECONDS, REPEATABLE, TRIES_AGAIN, retries
-from pulumi_avn_token.terminal import printable
+from pulumi_avn_token.terminal import is_whole, printable
 
 if TYPE_CHECKING:
     from pulumi_avn_token.credentials import Credential
@@ -150,12 +150,13 @@ class Client:
         try:
             answer = self._call("POST", "/access_token", call, body)
             full_token = answer.get("full_token")
-            if not isinstance(full_token, str) or not full_token:
+            if not isinstance(full_token, str) or not full_token or not is_whole(full_token):
                 raise self._unexpected(call, "it holds no full_token")
         except MAYBE_PROCESSED as error:
             raise type(error)(f"{error}; a token may have been made that nobody holds") from None
         made = {"description": spec.description, **answer}
-        if not isinstance(made.get("token_prefix"), str) or not made["token_prefix"]:
+        prefix = made.get("token_prefix")
+        if not isinstance(prefix, str) or not prefix or not is_whole(prefix):
             made["token_prefix"] = full_token[:PREFIX_LENGTH]
         return IssuedToken(info=token_info(made, lenient=True), full_token=full_token)
 
@@ -196,18 +197,20 @@ class Client:
         """The user that the credential belongs to."""
         call = "asking whose credential it is"
         user = self._call("GET", "/me", call).get("user")
-        if not isinstance(user, dict) or not isinstance(user.get("user"), str) or not user["user"]:
+        name, user_id = (user.get("user"), user.get("user_id")) if isinstance(user, dict) else (None, None)
+        if not isinstance(name, str) or not name or not is_whole(name):
             raise self._unexpected(call, "it names no user")
-        user_id = user.get("user_id")
-        return User(user_id=user_id if isinstance(user_id, str) else None, user=user["user"])
+        return User(user_id=user_id if isinstance(user_id, str) and is_whole(user_id) else None, user=name)
 
     def works(self, full_token: str) -> bool:
-        """Whether a token is accepted as a credential, for that of the client."""
+        """Whether a token is accepted as a credential; one that may do nothing here is, too."""
         identity = {"auth": _Authorization(full_token)}
         try:
             self._call("GET", "/me", "asking whether a token still works", identity=identity)
-        except (AuthenticationError, ForbiddenError):
+        except AuthenticationError:
             return False
+        except ForbiddenError:  # its scopes or addresses: so it is known
+            return True
         return True
 
     def close(self) -> None:
@@ -296,7 +299,7 @@ class Client:
             why = "no connection; check the network and AIVEN_WEB_URL, then run the same command again"
         elif isinstance(error, OSError) and not isinstance(error, requests.RequestException):
             why = "the file of CA certificates cannot be read; see AIVEN_CA_CERT and REQUESTS_CA_BUNDLE"
-        elif isinstance(error, ValueError):
+        elif _is_unsendable(error):
             why = "the request cannot be made; check AIVEN_WEB_URL"
         else:
             why = "the connection broke, or was silent for too long, before the answer was there"
@@ -356,8 +359,13 @@ def _product() -> str:
     return f"pulumi-avn-token/{version('pulumi-avn-token')}"
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - it would read the whole body first
+        return None
+
+
 def _session(credential: Credential, sleep: Callable[[float], None]) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.auth = _Authorization(credential.token)
     session.headers["User-Agent"] = _product()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -367,6 +375,13 @@ def _session(credential: Credential, sleep: Callable[[float], None]) -> requests
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def _is_unsendable(error: Exception) -> bool:
+    """Whether a request could not be made; an answer that cannot be read has errors of the same kinds."""
+    if isinstance(error, requests.RequestException):
+        return isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidHeader)
+    return isinstance(error, UnicodeEncodeError) or str(error).startswith("Invalid header value")
 
 
 def _token_path(token_prefix: str) -> str:

@@ -99,7 +99,7 @@ def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
 
     if current is not None:
         yield holding(current, role, outs)
-    if (previous := outs.get("previous_token_prefix")) is not None:
+    if previous := outs.get("previous_token_prefix"):
         yield holding(previous, "leaving" if role == "leaving" else "previous", _of_previous(outs))
     for stray in map(_text, outputs.get(rotation.STRAYS) or ()):
         yield holding(stray, "stray", {name: outs[name] for name in _OF_THE_RESOURCE if name in outs})
@@ -147,7 +147,10 @@ def _read(outputs: Mapping[str, Any]) -> dict[str, Any]:
             read[name] = number
     read |= {name: True for name in _TRIGGERS if outputs.get(name) is not None}  # their values may be secrets
     if (owner := outputs.get(lifecycle.OWNER)) is not None:
-        read[lifecycle.OWNER] = {"user": _text(owner["user"]), "user_id": owner.get("user_id")}
+        read[lifecycle.OWNER] = {
+            "user": _text(owner["user"]),
+            "user_id": owner["user_id"] if isinstance(owner.get("user_id"), str) else None,
+        }
     return read
 
 

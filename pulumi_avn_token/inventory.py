@@ -228,7 +228,7 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
         return Finding(kind="undelivered", what=what, advice=f"unless an `up` is running right now, {revoke}")
     if stack is not None:
         what = f"an `up` of {stack} that was interrupted made it, and nobody has used it since"
-        advice = f"unless a newer state of {stack}, or another stack of that name, holds it, {revoke}"
+        advice = f"unless a newer state of {stack}, or any other stack, holds it, {revoke}"
         return Finding(kind="undelivered", what=what, advice=advice)
     if mark is not None:
         what = "an `up` of a stack that is not given here made it, and nobody has used it since"

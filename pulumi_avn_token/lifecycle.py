@@ -296,11 +296,6 @@ def why_missing(olds: Mapping[str, Any], now: datetime) -> Gone:
     return "expired" if expiry is not None and now >= expiry else "revoked"
 
 
-def witness(olds: Mapping[str, Any], now: datetime) -> str | None:
-    """The secret by which a missing token can show that it is still valid; None: unknown, or its time had come."""
-    return olds.get("full_token") if why_missing(olds, now) == "revoked" else None
-
-
 def expires(olds: Mapping[str, Any]) -> datetime | None:
     """The recorded expiry; None: never."""
     recorded = olds.get("expiry_time")

@@ -214,7 +214,7 @@ def _duration(node: yaml.Node) -> int:
 
 
 def _number(node: yaml.Node) -> int:
-    is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+    is_number = isinstance(node, yaml.ScalarNode) and node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
     # With a zero at the front, YAML 1.1 and 1.2 take it for different numbers.
     if is_number and (match := re.fullmatch(r"(0|[1-9][0-9]{0,11})(\.0)?", node.value)):
         return int(match[1])

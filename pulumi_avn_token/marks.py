@@ -26,7 +26,7 @@ _USED = re.compile(rf"pulumi-avn-token/\S+ \({_MARK}\)")
 
 
 def new_mark(kind: str, urn: str, number: str) -> str:
-    """The mark for a resource that is to be made; `number` are 8 hexadecimal digits, drawn at random."""
+    """The mark for a resource of a stack; `number` are 8 hexadecimal digits, drawn at random for one to be made."""
     return f"{kind}{tag(urn)}{number}"
 
 
@@ -36,7 +36,7 @@ def tag(urn: str) -> str:
 
 
 def tag_in(mark: str) -> str:
-    """The tag of the stack that made a mark, unless it is of an earlier version or derived."""
+    """The tag of the stack that made a mark, unless it is of an earlier version."""
     return mark.partition("-")[2][:8]
 
 
@@ -48,7 +48,7 @@ def mark_of(id_: str, urn: str) -> str:
     """
     if id_.startswith(OF_A_SERIES):
         return id_
-    return f"{OF_A_SERIES}{hashlib.sha256(f'{id_} {urn}'.encode()).hexdigest()[:16]}"
+    return new_mark(OF_A_SERIES, urn, hashlib.sha256(f"{id_} {urn}".encode()).hexdigest()[:8])
 
 
 def marked(description: str, mark: str) -> str:
@@ -63,7 +63,7 @@ def beginning(mark: str) -> str:
 
 def user_agent(product: str, mark: str) -> str:
     """The User-Agent of the one request that a new token makes itself."""
-    return f"{product} {_comment(mark)}"
+    return f"{product} ({mark})"
 
 
 def find_strays(tokens: Iterable[TokenInfo], mark: str, held: Container[str | None]) -> list[str]:
@@ -72,33 +72,31 @@ def find_strays(tokens: Iterable[TokenInfo], mark: str, held: Container[str | No
         token.token_prefix
         for token in tokens
         if token.token_prefix not in held
-        and (token.description.startswith(beginning(mark)) or _is_used_by_its_maker(token, mark))
+        and ((is_half_made(token) and token.description.startswith(beginning(mark))) or _used_by(token) == mark)
     ]
 
 
 def without_own_use(token: TokenInfo) -> TokenInfo:
     """The token without the use that only gave it its description: nobody has used it yet."""
-    if not _USED.search(token.last_user_agent or ""):
+    if _used_by(token) is None:
         return token
     return dataclasses.replace(
         token, last_used_time=None, last_ip=None, last_user_agent=None, last_user_agent_human_readable=None
     )
 
 
-def _is_used_by_its_maker(token: TokenInfo, mark: str) -> bool:
-    return _comment(mark) in (token.last_user_agent or "")
-
-
-def _comment(mark: str) -> str:
-    return f"({mark})"
-
-
-def find_mark(token: TokenInfo) -> str | None:
-    """The mark that a token carries, in its description or as its last use; None: it has none."""
-    match = _MARKED.match(token.description) or _USED.search(token.last_user_agent or "")
+def _used_by(token: TokenInfo) -> str | None:
+    """The mark that a token's last use carries."""
+    match = _USED.search(token.last_user_agent or "")
     return match[1] if match else None
 
 
+def find_mark(token: TokenInfo) -> str | None:
+    """The mark that a token carries, in its description or as its last use; None: none, or somebody has used it."""
+    match = _MARKED.match(token.description) if is_half_made(token) else None
+    return match[1] if match else _used_by(token)
+
+
 def is_half_made(token: TokenInfo) -> bool:
-    """Whether a token still has the description under which it was made: nobody got it yet."""
-    return _MARKED.match(token.description) is not None
+    """Whether a token still has the description under which it was made, and nobody has used it: nobody got it yet."""
+    return without_own_use(token).last_used_time is None and _MARKED.match(token.description) is not None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
+
+from pulumi_avn_token.terminal import is_whole
 
 PREFIX_LENGTH = 12
 """Characters of a token that may be shown. Aiven's docs show prefixes of this length."""
@@ -16,6 +18,8 @@ LONGEST_PREFIX = 32
 
 MAX_DESCRIPTION_LENGTH = 1000
 """Characters that a token's description may have."""
+
+_LONGEST_AGE = timedelta(seconds=315_360_000)
 
 DEFAULT_MAX_AGE_SECONDS = 30 * 24 * 60 * 60
 """Age in seconds of a token that is made without one, as Aiven's CLI documents it."""
@@ -157,8 +161,15 @@ def _text(value: Any) -> str:
     return value
 
 
+def _prefix(value: Any) -> str:
+    if not is_whole(_text(value)):
+        raise ValueError
+    return str(value)
+
+
 def _time(value: Any) -> str:
-    parse_time(_text(value))
+    time = parse_time(_text(value))
+    (time - _LONGEST_AGE, time + _LONGEST_AGE)  # what is reckoned from it must be times too
     return str(value)
 
 
@@ -171,6 +182,7 @@ def _flag(value: Any) -> bool:
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError
+    timedelta(seconds=value)  # so that it is a time that can be reckoned with
     return int(value)
 
 
@@ -181,7 +193,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 _FIELDS: Mapping[str, Callable[[Any], Any]] = {
-    "token_prefix": _text,
+    "token_prefix": _prefix,
     "description": _text,
     "create_time": _time,
     "created_manually": _flag,

@@ -271,8 +271,7 @@ class AccessTokenProvider(_Provider):
         return decision, olds
 
     def _found(self, token_prefix: str, outs: Mapping[str, Any]) -> TokenInfo | None:
-        secret = lifecycle.witness(outs, self.operation.now())
-        return self.operation.account().find(token_prefix, lifecycle.owner(outs), secret)
+        return self.operation.account().find(token_prefix, lifecycle.owner(outs), outs.get("full_token"))
 
     def _asked_anew(self, token_prefix: str, olds: Mapping[str, Any]) -> dict[str, Any]:
         token = self._found(token_prefix, olds)

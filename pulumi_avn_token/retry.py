@@ -83,6 +83,8 @@ class _Retry(Retry):
             raise MaxRetryError(_pool, url or "")
         following = super().increment(method, url, response, error, _pool, _stacktrace)
         following._asked_for = asked_for or _in_message(response)  # noqa: SLF001 - its own kind
+        if response is not None:
+            response.close()  # or urllib3 would read all of it, whatever its length, to use the connection again
         if following._asked_for > LONGEST_WAIT_SECONDS and _pool is not None:  # noqa: SLF001 - likewise
             raise MaxRetryError(_pool, url or "")
         return following

@@ -45,13 +45,13 @@ class Series:
 
     def observe(self, olds: Mapping[str, Any]) -> dict[str, Any]:
         """Give the outputs as the account shows them. WrongAccountError: it is another one, and does not show them."""
-        now = self._now()
-        outs = rotation.observed(olds, self._account.tokens(), self._mark, now)
+        tokens = self._account.tokens()  # asked first: the time is the service's from then on
+        outs = rotation.observed(olds, tokens, self._mark, self._now())
         if lifecycle.GONE in outs:
-            self._account.prove_missing(outs["token_prefix"], self._made_as, lifecycle.witness(olds, now))
+            self._account.prove_missing(outs["token_prefix"], self._made_as, olds.get("full_token"))
         if rotation.ENDED in outs:
             ended = rotation.of_previous(olds)
-            self._account.prove_missing(ended["token_prefix"], self._made_as, lifecycle.witness(ended, now))
+            self._account.prove_missing(ended["token_prefix"], self._made_as, ended["full_token"])
         return outs
 
     def advance(self, plan: rotation.Plan, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:

@@ -191,7 +191,8 @@ SECRET = mostly(
     st.just('"<issued>"'), st.sampled_from(['"<issued>\\r\\nb"', '"<issued>\\u20ac"', '"x"', '"\\ud800"']) | JSON
 )
 ISSUED_TOKENS = nearly(TOKEN, {"full_token": SECRET})
-ENDLESS = '"token_prefix": "a", "max_age_seconds": 1e400'
+ODD = '{"token_prefix": "a", "max_age_seconds": 1e400}'
+EVERYTHING = f'{{"user": {{"user": "ann"}}, "full_token": "<issued>", "tokens": [{ODD}], {ODD[1:-1]}}}'
 LISTS = nearly({"message": '""'}, {"tokens": listed(TOKENS)})
 ANYTHING = (
     sent(ERRORS, *REFUSALS)
@@ -358,10 +359,14 @@ def test_any_answer_gives_what_is_declared_or_an_error_that_tells_no_secret(
     @given(st.builds(list, st.tuples(answers) | st.tuples(answers, answers)))
     @example([Answer(200, [], "chunk negative", "{}")])
     @example([Answer(200, ["Content-Length: 5, 7"], "none", "{}")])
+    @example([Answer(200, ["Date: Tue, 24 Nov 99999999999999999999 12:00:00 GMT"], "length", EVERYTHING)])
+    @example([Answer(200, ["Date: Wed, 01 Jan 1000 00:00:00 GMT"], "length", EVERYTHING)])
+    @example([Answer(200, [], "length", '{"token_prefix": "\\ud800", "full_token": "<issued>"}')])
     @example([Answer(302, ["Location: \xff"], "length", "{}")])
     @example([Answer(302, ["Location: http://["], "length", "{}")])
+    @example([Answer(400, [], "length", '{"errors": [{}]}')])
+    @example([Answer(400, [], "length", f'{{"message": "{"no reason " * 500}"}}')])
     @example([Answer(503, [f"Retry-After: {'9' * 5000}"], "length", "{}")])
-    @example([Answer(200, [], "length", f'{{{ENDLESS}, "tokens": [{{{ENDLESS}}}], "full_token": "<issued>"}}')])
     def holds(answers: list[Answer | bytes]) -> None:
         nonlocal cases
         cases += 1

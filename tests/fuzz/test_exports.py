@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pulumi_avn_token import lifecycle, rotation
@@ -26,6 +27,10 @@ REFUSALS = [
     for why in ("it has no deployment", "a resource in it cannot be read")
 ]
 
+SECRET_KEY = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's key of a wrapped value
+UNREAD = ("inputs", "ciphertext", "plaintext", "manifest", "secrets_providers", "metadata", "__provider", "modified")
+"""Parts of a state in which nobody looks."""
+
 Place = tuple[str | int, ...]
 
 
@@ -37,12 +42,8 @@ def value_of(text: str) -> Any:
         return text
 
 
-SECRET_KEY = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's key of a wrapped value
-UNREAD = ("inputs", "ciphertext", "plaintext", "manifest", "secrets_providers", "metadata", "__provider", "modified")
-
-
 def places(value: Any, place: Place = ()) -> Iterator[Place]:
-    """Find all places in a value, but those in what nobody reads."""
+    """Find all places in a value that somebody reads."""
     yield place
     if isinstance(value, dict | list):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
@@ -132,8 +133,18 @@ def test_any_export_is_read_or_refused(
     assert hidden
     cases = sound = 0
 
+    def changed(name: str, value: Any) -> Any:
+        where = [place for place in places(state) if place[-1:] in (("outputs",), (name,))]
+        own = [(*place, name) if place[-1] == "outputs" else place for place in where]
+        return edited(state, [(place, {"value": value}) for place in own])
+
     @settings(suppress_health_check=list(HealthCheck))
     @given(mostly(exports(state), JSON.map(value_of)))
+    @example(changed("max_age_seconds", math.inf))
+    @example(changed("user_id", 5))
+    @example(changed("urn", "urn:pulumi:a\nb::c::d"))
+    @example(changed("previous_token_prefix", ""))
+    @example(changed(rotation.STRAYS, [5]))
     def holds(export: Any) -> None:
         nonlocal cases, sound
         cases += 1

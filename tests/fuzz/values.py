@@ -71,17 +71,15 @@ def mostly(usual: st.SearchStrategy[Any], other: st.SearchStrategy[Any]) -> st.S
     return st.integers(0, 4).flatmap(lambda chosen: other if chosen == 4 else usual)
 
 
-def listed(items: st.SearchStrategy[str], max_size: int = 3) -> st.SearchStrategy[str]:
+def listed(items: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """A list of such values."""
-    return st.lists(items, max_size=max_size).map(lambda texts: f"[{', '.join(texts)}]")
+    return st.lists(items, max_size=3).map(lambda texts: f"[{', '.join(texts)}]")
 
 
-def nearly(
-    fields: Mapping[str, str], others: Mapping[str, st.SearchStrategy[str]], values: st.SearchStrategy[str] = JSON
-) -> st.SearchStrategy[str]:
+def nearly(fields: Mapping[str, str], others: Mapping[str, st.SearchStrategy[str]]) -> st.SearchStrategy[str]:
     """An object with these fields, of which a few are replaced, removed, there twice, or unknown."""
-    names = st.sampled_from([*fields, *others]) | st.text(max_size=3)
-    edits = st.lists(st.tuples(st.sampled_from(["replace", "remove", "repeat"]), names, values), max_size=3)
+    names = mostly(st.sampled_from([*fields, *others]), st.text(max_size=3))
+    edits = st.lists(st.tuples(st.sampled_from(["replace", "remove", "repeat"]), names, JSON), max_size=3)
     return st.builds(_edited, st.just(fields), st.fixed_dictionaries(dict(others)), edits)
 
 

@@ -346,7 +346,7 @@ LOOK = (
     "the connection broke, and the account cannot be asked: `pulumi-avn-token audit` tells later whether it is there,"
     f" and how to remove it; its description then begins with [pulumi-avn-token {MARK}]"
 )
-NONE_LEFT = "but the account shows none any more"
+NONE_LEFT = f"but the account shows none whose description begins with [pulumi-avn-token {MARK}]"
 TWICE = ["create", "list", "revoke", "create", "list"]
 
 
@@ -467,14 +467,22 @@ def test_new_token_gets_its_description_by_itself(account: Account, client: Fake
 def test_token_that_may_not_describe_itself_is_described_by_the_credential(
     account: Account, client: FakeClient
 ) -> None:
-    """Whatever keeps a token from its own request, the credential makes it; if that fails, it is told, and no error."""
+    """What its scopes or addresses forbid it, the credential does; if that fails, or aught else, it is told."""
     issued = account.issue(SPEC, MARK, ())
-    client.answers = {"introduce": [ForbiddenError("(403)"), LOST], "update": [None, ServerError("(500)")]}
+    client.answers = {"introduce": [ForbiddenError("(403)"), ForbiddenError("(403)")], "update": [None, LOST]}
     assert account.introduce(issued, "Ingest", MARK, ME, pytest.fail).description == "Ingest"
     assert client.calls[1:] == [f"introduce {MARK}", "update"]
     told: list[str] = []
-    assert account.introduce(issued, "Ingest", MARK, ME, told.append) == issued.info
-    assert told == [f"token {issued.info.token_prefix} was made, but (500); the next `pulumi up` sets its description"]
+    as_made = replace(issued.info, currently_active=False)
+    assert account.introduce(issued, "Ingest", MARK, ME, told.append) == as_made
+    client.answers = {"introduce": [ServerError("(500)")]}
+    client.calls.clear()
+    assert account.introduce(issued, "Ingest", MARK, ME, told.append) == as_made
+    assert client.calls == [f"introduce {MARK}"]  # the credential's own request would take the mark away
+    assert told == [
+        f"token {issued.info.token_prefix} was made, but {why}; the next `pulumi up` sets its description"
+        for why in (LOST, "(500)")
+    ]
 
 
 def test_clock_is_that_of_the_last_answer(account: Account, client: FakeClient) -> None:

@@ -204,7 +204,7 @@ UNUSED_TWIN = (
 SERIES = holding("its/current+", name="ingest", mark=MARK)
 SAME = holding("its/own+own+", name="twin", outs={"description": "CI deploys"})
 STRAY = holding(role="stray", name="ingest", mark=OTHER_MARK, outs={})
-BY_DESCRIPTION = {"description": marked("CI deploys", MARK)}
+BY_DESCRIPTION = {"description": marked("CI deploys", MARK), "last_used_time": None}
 BY_USE = {"last_user_agent": OWN_USE}
 
 
@@ -218,6 +218,11 @@ BY_USE = {"last_user_agent": OWN_USE}
         (BY_DESCRIPTION, [], HALF_MADE),
         (BY_USE, [], OF_ANOTHER),
         ({}, [SAME], TWIN),
+        (
+            {**BY_DESCRIPTION, "last_used_time": in_time(-timedelta(hours=1))},
+            [holding("its/own+own+", name="twin", outs={"description": BY_DESCRIPTION["description"]})],
+            TWIN,
+        ),
         ({"last_used_time": None}, [SAME], UNUSED_TWIN),
         # the surer sign counts
         (BY_DESCRIPTION, [STRAY], LEFT_BEHIND),
@@ -253,14 +258,14 @@ MADE_BY_PROD = new_mark(OF_A_TOKEN, "urn:pulumi:prod::tokens::t::ci", "0a1b2c3d"
     ("sign", "what", "advice"),
     [
         (
-            {"description": marked("CI deploys", MADE_BY_PROD)},
+            {"description": marked("CI deploys", MADE_BY_PROD), "last_used_time": None},
             "an `up` of tokens/prod that was interrupted made it, and nobody got its secret",
             f"{UNLESS}, {REVOKE}",
         ),
         (
             {"last_user_agent": user_agent("pulumi-avn-token/1.0", MADE_BY_PROD)},
             "an `up` of tokens/prod that was interrupted made it, and nobody has used it since",
-            f"unless a newer state of tokens/prod, or another stack of that name, holds it, {REVOKE}",
+            f"unless a newer state of tokens/prod, or any other stack, holds it, {REVOKE}",
         ),
     ],
 )

@@ -426,7 +426,10 @@ def test_description_that_cannot_be_set_is_a_warning(stack: Stack, *, begun: boo
         stack.up()
     made = "t2" if begun else "t1"
     news = RELEASED if begun else {}
-    stack.client.errors = {f"introduce {made}": BROKEN, f"update {made}": InvalidRequestError("not taken")}
+    stack.client.errors = {
+        f"introduce {made}": ForbiddenError("no"),
+        f"update {made}": InvalidRequestError("not taken"),
+    }
     assert stack.up(**news)[-2:] == [f"introduce {made}", f"update {made}"]
     assert stack.warnings == [
         f"token {made} was made, but not taken; the next `pulumi up` sets its description",
