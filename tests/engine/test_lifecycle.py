@@ -182,6 +182,7 @@ def test_a_token_in_use_is_asked_about_before_it_is_replaced(
     assert observer.provider_requests() == [
         "GET /v1/access_token",
         "GET /v1/me",
+        "GET /v1/me",  # as the token itself, which the list lacks
         "POST /v1/access_token",
         "PUT /v1/",
         "DELETE /v1/",
