@@ -115,7 +115,7 @@ def test_an_adopted_token_that_is_given_a_rotation_is_rotated_safely(
         assert made[setting] == was[setting]
     assert made["last_user_agent"] == "consumer"
     steps = [request.method for request in emulator.requests if is_step(request)]
-    assert steps == ["POST", "GET", "GET", "DELETE"]  # the consumer used the new one and the old one in between
+    assert steps == ["POST", "PUT", "GET", "GET", "DELETE"]  # the consumer used the new one and the old one in between
     assert not observer.works(secrets[old])
     project.up("--expect-no-changes")
 
