@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -150,13 +150,12 @@ class Client:
         try:
             answer = self._call("POST", "/access_token", call, body)
             full_token = answer.get("full_token")
-            if not isinstance(full_token, str) or not full_token or not is_whole(full_token):
+            if not _is_text(full_token):
                 raise self._unexpected(call, "it holds no full_token")
         except MAYBE_PROCESSED as error:
             raise type(error)(f"{error}; a token may have been made that nobody holds") from None
         made = {"description": spec.description, **answer}
-        prefix = made.get("token_prefix")
-        if not isinstance(prefix, str) or not prefix or not is_whole(prefix):
+        if not _is_text(made.get("token_prefix")):
             made["token_prefix"] = full_token[:PREFIX_LENGTH]
         return IssuedToken(info=token_info(made, lenient=True), full_token=full_token)
 
@@ -197,10 +196,10 @@ class Client:
         """The user that the credential belongs to."""
         call = "asking whose credential it is"
         user = self._call("GET", "/me", call).get("user")
-        name, user_id = (user.get("user"), user.get("user_id")) if isinstance(user, dict) else (None, None)
-        if not isinstance(name, str) or not name or not is_whole(name):
+        if not isinstance(user, dict) or not _is_text(user.get("user")):
             raise self._unexpected(call, "it names no user")
-        return User(user_id=user_id if isinstance(user_id, str) and is_whole(user_id) else None, user=name)
+        user_id = user.get("user_id")
+        return User(user_id=user_id if _is_text(user_id) else None, user=user["user"])
 
     def works(self, full_token: str) -> bool:
         """Whether a token is accepted as a credential; one that may do nothing here is, too."""
@@ -209,8 +208,8 @@ class Client:
             self._call("GET", "/me", "asking whether a token still works", identity=identity)
         except AuthenticationError:
             return False
-        except ForbiddenError:  # its scopes or addresses: so it is known
-            return True
+        except ForbiddenError:
+            pass  # its scopes or addresses: so it is known
         return True
 
     def close(self) -> None:
@@ -375,6 +374,11 @@ def _session(credential: Credential, sleep: Callable[[float], None]) -> requests
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """Whether something is a text that can be passed on: protobuf and UTF-8 refuse half characters."""
+    return isinstance(value, str) and value != "" and is_whole(value)
 
 
 def _is_unsendable(error: Exception) -> bool:

@@ -163,7 +163,7 @@ def observed(olds: Mapping[str, Any], tokens: Iterable[TokenInfo], mark: str, no
         outs |= {name: seen[name.removeprefix(_PREVIOUS)] for name in _SHOWN_OF_PREVIOUS}
     elif previous is not None:
         outs = without_previous(outs)
-        outs[ENDED] = {"token_prefix": previous.token_prefix, "gone": lifecycle.why_missing(of_previous(olds), now)}
+        outs[ENDED] = {"token_prefix": previous.token_prefix, "gone": lifecycle.why_missing(asdict(previous), now)}
     held = {outs["token_prefix"], previous and previous.token_prefix}
     if strays := marks.find_strays(found.values(), mark, held):
         outs[STRAYS] = strays
@@ -224,12 +224,6 @@ def held(outs: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """The prefixes of the current token, unless it is gone, and of the previous one."""
     current = None if lifecycle.GONE in outs else outs.get("token_prefix")
     return current, outs.get("previous_token_prefix")
-
-
-def of_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
-    """What outputs record of the previous token, as of a token by itself; empty: there is none."""
-    previous = Previous.of(outs)
-    return {} if previous is None else asdict(previous)
 
 
 def find_conflict(outs: Mapping[str, Any]) -> str | None:

@@ -49,9 +49,8 @@ class Series:
         outs = rotation.observed(olds, tokens, self._mark, self._now())
         if lifecycle.GONE in outs:
             self._account.prove_missing(outs["token_prefix"], self._made_as, olds.get("full_token"))
-        if rotation.ENDED in outs:
-            ended = rotation.of_previous(olds)
-            self._account.prove_missing(ended["token_prefix"], self._made_as, ended["full_token"])
+        if rotation.ENDED in outs and (ended := rotation.Previous.of(olds)) is not None:
+            self._account.prove_missing(ended.token_prefix, self._made_as, ended.full_token)
         return outs
 
     def advance(self, plan: rotation.Plan, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:

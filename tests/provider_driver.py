@@ -13,9 +13,9 @@ import pytest
 from pulumi_avn_token.client import Client
 from pulumi_avn_token.emulator import Emulator
 from pulumi_avn_token.errors import AvnTokenError
-from pulumi_avn_token.operation import Operation
 from pulumi_avn_token.provider import RotatingAccessTokenProvider
 from tests.machine import Failed
+from tests.providers import new_provider
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=timezone.utc).timestamp()
 
@@ -135,15 +135,14 @@ class ProviderDriver:
         """Give the provider of a new process."""
         self.said = []
 
-        class Provider(RotatingAccessTokenProvider):
-            operation = Operation(
-                environ={"AIVEN_TOKEN": self.emulator.token, "AIVEN_WEB_URL": self.emulator.url},
-                now=lambda: datetime.fromtimestamp(self._seconds, timezone.utc) + timedelta(seconds=self._skew_seconds),
-                sleep=lambda _seconds: None,
-                say=lambda _severity, message, _urn: self._look_at(message),
-            )
-
-        return Provider()
+        made: RotatingAccessTokenProvider = new_provider(
+            RotatingAccessTokenProvider,
+            self.emulator.url,
+            self.emulator.token,
+            now=lambda: datetime.fromtimestamp(self._seconds, timezone.utc) + timedelta(seconds=self._skew_seconds),
+            say=lambda _severity, message, _urn: self._look_at(message),
+        )
+        return made
 
     def _look_at(self, message: str) -> None:
         self.said.append(message)

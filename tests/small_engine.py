@@ -12,8 +12,8 @@ from pulumi_avn_token.client import Client
 from pulumi_avn_token.credentials import Credential
 from pulumi_avn_token.emulator import Emulator
 from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE, URN
-from pulumi_avn_token.operation import Operation
 from pulumi_avn_token.provider import AccessTokenProvider, RotatingAccessTokenProvider
+from tests.providers import new_provider
 
 PROVIDERS = {TOKEN_TYPE: AccessTokenProvider, SERIES_TYPE: RotatingAccessTokenProvider}
 STACK = "urn:pulumi:test::scratch"
@@ -28,7 +28,6 @@ class SmallEngine:
         self.urn = f"{STACK}::{kind}::ci"
         self._kind = kind
         self._state: str = json.dumps([])
-        self.said: list[str] = []
 
     @property
     def resources(self) -> list[dict[str, Any]]:
@@ -99,11 +98,4 @@ class SmallEngine:
 
     def _provider(self) -> Any:
         """The provider of a new process."""
-        self.said = []
-
-        operation = Operation(
-            environ={"AIVEN_TOKEN": self.token, "AIVEN_WEB_URL": self.emulator.url},
-            sleep=lambda _seconds: None,
-            say=lambda _severity, message, _urn: self.said.append(message),
-        )
-        return type("Provider", (PROVIDERS[self._kind],), {"operation": operation})()
+        return new_provider(PROVIDERS[self._kind], self.emulator.url, self.token)

@@ -50,6 +50,7 @@ from tests.contract.servers import (
 )
 from tests.contract.terminal import export, series_of_a_stack, stub, token_of_a_stack
 from tests.leaks import Secrets, assert_none_in
+from tests.providers import new_provider
 
 PACKAGE = str(Path(lifecycle.__file__).parent)
 DAY = 24 * 60 * 60
@@ -121,17 +122,11 @@ def asked(call: Call, answer: Answer, after: int = 0) -> BaseException | None:
     """What comes of a call, as a fresh process makes it, where the account answers so after some good answers."""
     with Server(*[EVERYTHING] * after, answer) as server:
         try:
-            call(*(provider(kind, server.url) for kind in (AccessTokenProvider, RotatingAccessTokenProvider)))
+            kinds = (AccessTokenProvider, RotatingAccessTokenProvider)
+            call(*(new_provider(kind, server.url, CREDENTIAL) for kind in kinds))
         except Exception as error:  # noqa: BLE001 - whatever it is
             return error
     return None
-
-
-def provider(kind: type[Any], url: str, token: str = CREDENTIAL) -> Any:
-    """A provider of an operation of its own."""
-    environ = {"AIVEN_TOKEN": token, "AIVEN_WEB_URL": url}
-    operation = Operation(environ=environ, sleep=lambda _seconds: None, say=lambda *_message: None)
-    return type(kind.__name__, (kind,), {"operation": operation})()
 
 
 def with_locals(error: BaseException) -> bytes:
@@ -197,7 +192,7 @@ def test_a_provider_that_has_a_credential_is_pickled_and_copied_without_it(
     """An instance holds nothing, however long it has worked: what it shares with others hangs on its class."""
     monkeypatch.setenv("AIVEN_TOKEN", CREDENTIAL)
     with Server(EVERYTHING) as server:
-        monkeypatch.setattr(kind, "operation", provider(kind, server.url).operation)
+        monkeypatch.setattr(kind, "operation", new_provider(kind, server.url, CREDENTIAL).operation)
         used = kind()
         used.create({**NEWS_OF_SERIES})
         assert "AIVEN_TOKEN" in used.operation.credential().source
@@ -262,7 +257,7 @@ def _live(emulator: Emulator) -> Secrets:
     adopted = emulator.issue_token(description="adopted")
     secrets = Secrets([adopted])
     token, series = (
-        provider(kind, emulator.url, emulator.token) for kind in (AccessTokenProvider, RotatingAccessTokenProvider)
+        new_provider(kind, emulator.url, emulator.token) for kind in (AccessTokenProvider, RotatingAccessTokenProvider)
     )
     news = {**NEWS, "max_age_seconds": 30 * DAY}
     made = token.create(news)

@@ -12,14 +12,6 @@ from tests.engine.project import Project
 _COMMAND = re.compile(r"`((?:avn user|pulumi up) [^`]+)`")
 
 
-def find_held(project: Project) -> set[str]:
-    """The tokens that the state has, those that it is about to revoke included."""
-    export = json.loads(project.pulumi("stack", "export").output)
-    outputs = [resource.get("outputs", {}) for resource in export["deployment"].get("resources", [])]
-    names = ("token_prefix", "previous_token_prefix")
-    return {found[name] for found in outputs for name in names if found.get(name)}
-
-
 def find_undelivered(project: Project) -> dict[str, str]:
     """The tokens that the audit says nobody got, each with the command that it advises."""
     ran = project.shell("pulumi stack export | pulumi-avn-token audit - --json || true")

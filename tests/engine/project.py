@@ -182,9 +182,7 @@ class Project:
 
     def state(self, *, plain: bool = False) -> dict[str, dict[str, Any]]:
         """The recorded access tokens and series by name, secrets decrypted where `plain`."""
-        shown = self.pulumi("stack", "export", *(["--show-secrets"] if plain else []), hidden=plain)
-        resources = json.loads(shown.output)["deployment"].get("resources", [])
-        return {resource["urn"].split("::")[-1]: resource for resource in resources if resource["type"] in TYPES}
+        return {resource["urn"].split("::")[-1]: resource for resource in self._recorded(plain=plain)}
 
     def outputs(self, name: str) -> Mapping[str, Any]:
         """The recorded outputs of an access token or a series, secrets decrypted."""
@@ -192,10 +190,16 @@ class Project:
         return {name: _unwrapped(value) for name, value in outputs.items()}
 
     def held(self) -> set[str]:
-        """The prefixes of the tokens that the state holds."""
-        outputs = [resource["outputs"] for resource in self.state().values()]
+        """The prefixes of the tokens that the state holds, those that it is about to revoke included."""
+        outputs = [resource["outputs"] for resource in self._recorded()]
         names = ("token_prefix", "previous_token_prefix")
         return {held[name] for held in outputs for name in names if held.get(name) is not None}
+
+    def _recorded(self, *, plain: bool = False) -> list[dict[str, Any]]:
+        """Every recorded access token and series; where one is being replaced, both have its name."""
+        shown = self.pulumi("stack", "export", *(["--show-secrets"] if plain else []), hidden=plain)
+        resources = json.loads(shown.output)["deployment"].get("resources", [])
+        return [resource for resource in resources if resource["type"] in TYPES]
 
     def kill_up(self, when: Callable[[], bool]) -> None:
         """Run `pulumi up`, and kill it with all that it started once something is so; then free the stack's lock."""

@@ -6,7 +6,7 @@ import pytest
 
 from pulumi_avn_token.emulator import Emulator, Fault
 from tests.account import Observer
-from tests.engine.accounting import find_held, find_undelivered, follow
+from tests.engine.accounting import find_undelivered, follow
 from tests.engine.project import Project
 from tests.faults import CALLS, FAULTS, Call
 from tests.form import IS_LONG
@@ -39,7 +39,7 @@ def test_no_fault_loses_a_token_or_touches_anothers(
     rival = {observer.make(name)["token_prefix"] for name in ("CI", "Ingest")}
 
     def check() -> None:
-        held, valid = find_held(project), observer.valid().keys()
+        held, valid = project.held(), observer.valid().keys()
         assert rival <= valid
         assert not rival & held
         left = valid - rival - held
@@ -57,7 +57,7 @@ def test_no_fault_loses_a_token_or_touches_anothers(
         check()
         project.up("--refresh")
         check()
-        assert observer.valid().keys() - rival == find_held(project), fault
+        assert observer.valid().keys() - rival == project.held(), fault
         for name in ("ci", "ingest"):
             outputs = project.outputs(name)
             assert outputs["rotation_triggers"] == {"release": release}, fault

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from pulumi_avn_token.emulator import Emulator, Fault
 from tests.account import Observer
-from tests.engine.accounting import find_held, find_undelivered, follow
+from tests.engine.accounting import find_undelivered, follow
 from tests.engine.project import Project
 from tests.form import IS_LONG
 
@@ -126,9 +126,9 @@ def test_no_kill_loses_a_token_or_touches_anothers(project: Project, emulator: E
             struck = project.interrupt_up(moment(chance, emulator), *VICTIMS[victim])
             figures[f"ups interrupted, {victim}" if struck else "ups that were over before"] += 1
             emulator.faults = []
-            recorded |= find_held(project)
+            recorded |= project.held()
             project.up(*chance.choice([[], ["--refresh"]]))
-        recorded |= (kept := find_held(project))
+        recorded |= (kept := project.held())
         own = observer.valid().keys() - rival.tokens
         reported = find_undelivered(project)
         figures["tokens reported"] += len(own - kept)

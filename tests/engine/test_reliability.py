@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pulumi_avn_token.emulator import Emulator, Fault
 from tests.account import Observer
-from tests.engine.accounting import find_held, find_undelivered, follow
+from tests.engine.accounting import find_undelivered, follow
 from tests.engine.project import Project
 
 BOTH = """
@@ -43,11 +43,11 @@ def test_two_ups_of_a_stack_at_once_lose_nothing(project: Project, observer: Obs
     for release in (1, 2):
         declare(project, release)
         assert 0 in at_once(project, project)
-        held = find_held(project)
+        held = project.held()
         assert observer.valid().keys() - held <= find_undelivered(project).keys()
         follow(project, set(find_undelivered(project).values()))
         project.up("--refresh")
-        assert observer.valid().keys() == find_held(project)
+        assert observer.valid().keys() == project.held()
 
 
 def test_stacks_of_one_name_in_two_places_leave_each_other_alone(
@@ -59,11 +59,11 @@ def test_stacks_of_one_name_in_two_places_leave_each_other_alone(
         emulator.faults = [Fault(kind="drop_after", call="create", times=1)]
         assert at_once(declare(one, release), declare(two, release)) == [0, 0]
         emulator.faults = []
-        assert not find_held(one) & find_held(two)
-        assert observer.valid().keys() == find_held(one) | find_held(two)
+        assert not one.held() & two.held()
+        assert observer.valid().keys() == one.held() | two.held()
     one.up("--refresh", "--expect-no-changes")
     one.destroy()
-    assert observer.valid().keys() == find_held(two)
+    assert observer.valid().keys() == two.held()
 
 
 def test_a_credential_that_ends_in_the_middle_loses_nothing(project: Project, observer: Observer) -> None:
@@ -74,10 +74,10 @@ def test_a_credential_that_ends_in_the_middle_loses_nothing(project: Project, ob
         shown = project.program(program).up(fails=True).output
         project.emulator.faults = []
         assert "the credential has expired, was revoked, or is wrong" in shown
-        assert observer.valid().keys() == find_held(project)
+        assert observer.valid().keys() == project.held()
         project.up()
         assert len(observer.tokens()) == 6
-        assert observer.valid().keys() == find_held(project)
+        assert observer.valid().keys() == project.held()
         project.destroy()
 
 
@@ -88,10 +88,10 @@ def test_a_state_of_yesterday_loses_nothing_that_the_audit_does_not_name(project
     for release in (1, 2):
         declare(project, release).up()
     assert observer.works(project.outputs("ci")["full_token"])
-    today = find_held(project)
+    today = project.held()
     project.shell("pulumi stack import --file yesterday.json")
     project.up("--refresh")
-    unknown = observer.valid().keys() - find_held(project)
+    unknown = observer.valid().keys() - project.held()
     assert unknown <= today
     audit = project.shell("pulumi stack export | pulumi-avn-token audit -", status=1 if unknown else 0).output
     for prefix in unknown:
