@@ -21,6 +21,8 @@ _STALE_STACK_CONFIGURATION = (
     " so after a change of it set AIVEN_TOKEN in the environment, which comes first"
 )
 
+_FROM_THE_NEXT_UP = "which a refresh or a destroy knows from the next `pulumi up` on"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
@@ -56,7 +58,7 @@ def find_credential(
                 url=_checked_url(environ, look_up),
                 ca_bundle=_checked_ca_bundle(environ),
             )
-    in_the_stack = f", or `pulumi config set --secret {STACK_TOKEN}`" if stack else ""
+    in_the_stack = f", or `pulumi config set --secret {STACK_TOKEN}` ({_FROM_THE_NEXT_UP})" if stack else ""
     raise CredentialError(
         f"no Aiven credential: set AIVEN_TOKEN in the environment{in_the_stack}, or log in with `avn user login`"
         f" (no AIVEN_AUTH_TOKEN either, and no credentials in {_credentials_file(environ, home)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -54,13 +55,18 @@ class State(NamedTuple):
 
     holdings: list[Holding]
     makers: dict[str, str]
-    """The stack, as in `project/stack`, by the tag of the marks that it makes; none: it holds no resource at all."""
+    """The stack, as in `project/stack`, by the tag of the marks that it makes; none: nothing tells which it is."""
 
 
-def read(export: Any) -> State:
-    """What an export of `pulumi stack export` tells. ExportError: it is none."""
+def read(export: Any, name: str = "") -> State:
+    """What an export of `pulumi stack export` tells. ExportError: it is none.
+
+    name: the stack's, where it is known, as in `organization/project/stack`: an export without resources has none.
+    """
     holdings = list(find_holdings(export))
     urns = [resource.get("urn") for resource in export["deployment"].get("resources") or []]
+    if not urns and (parts := re.fullmatch("[^/]+/([^/]+)/([^/]+)", name)):
+        urns = [f"urn:pulumi:{parts[2]}::{parts[1]}"]
     return State(holdings, {marks.tag(urn): _stack(urn) for urn in urns[:1] if isinstance(urn, str) and "::" in urn})
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,13 +104,19 @@ def steady(before: Iterable[TokenInfo], after: Iterable[TokenInfo], holdings: It
     return [token for token_prefix, token in (was | is_).items() if token_prefix in known]
 
 
-def of_user(holdings: Iterable[Holding], user: User, tokens: Iterable[TokenInfo]) -> tuple[list[Holding], list[str]]:
+def of_user(
+    holdings: Iterable[Holding],
+    user: User,
+    tokens: Iterable[TokenInfo],
+    makers: Container[str] = (),
+) -> tuple[list[Holding], list[str]]:
     """Those holdings whose tokens are in a user's account, and whose the others are, which nobody can judge by it.
 
     It is not recorded whose a token is that is only read: where there are others' tokens, it is the user's if it is
     among these.
 
-    WrongAccountError: there are only others.
+    WrongAccountError: there are only others, and none of the user's tokens was left behind by one of these stacks, as
+    the tags of their marks tell (`makers`).
     """
     own: list[Holding] = []
     unclear: list[Holding] = []
@@ -118,10 +124,10 @@ def of_user(holdings: Iterable[Holding], user: User, tokens: Iterable[TokenInfo]
     for holding in holdings:
         made_as = holding.made_as
         (unclear if made_as is None else own if made_as.is_same_as(user) else foreign).append(holding)
-    listed = {token.token_prefix for token in tokens}
+    listed = {token.token_prefix: marks.find_mark(token) for token in tokens}
     own += [holding for holding in unclear if not foreign or holding.token_prefix in listed]
     others = sorted({one_line(holding.made_as.user) for holding in foreign if holding.made_as})
-    if others and not own:
+    if others and not own and not any(mark and marks.tag_in(mark) in makers for mark in listed.values()):
         raise WrongAccountError(
             f"all tokens of these stacks belong to {', '.join(others)}, but the credential to {user.user}, who cannot"
             " see them: use a credential of theirs"
@@ -206,12 +212,14 @@ def _standing(token: TokenInfo, held: Sequence[Holding], known: _Known, now: dat
     stray = next((holding for holding in held if holding.role == "stray"), None)
     if managing:
         yield from _shared(managing)
-    elif (left_behind := _left_behind(token, stray, known, now)) is not None:
-        yield left_behind
+        return
+    reader = next((holding for holding in held if holding.role == "read"), None)
+    reads = f"{_words(reader)} reads it, but " if reader else ""
+    if (left_behind := _left_behind(token, stray, known, now)) is not None:
+        yield replace(left_behind, what=f"{reads}{left_behind.what}")
     else:
-        reads = f"{_words(held[0])} reads it, but " if held else ""
         what = f"{reads}no stack holds it; {_use(token, now)}"
-        yield Finding(kind="unmanaged", what=what, advice=_adopt_or_revoke(token, is_read=bool(held)))
+        yield Finding(kind="unmanaged", what=what, advice=_adopt_or_revoke(token, is_read=reader is not None))
 
 
 def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: datetime) -> Finding | None:

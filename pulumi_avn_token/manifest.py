@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import yaml
@@ -17,6 +20,12 @@ from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH
 
 LONGEST_SHOWN = 20
 """Characters of what a file holds that a fault shows whole."""
+
+MOST_VALUES = 1_000_000
+"""How many values a manifest may come to, each alias counted as what it stands for; 10,000 tokens come to a third."""
+
+MOST_FAULTS = 1_000
+"""How many faults are told; more are no help."""
 
 _Value = TypeVar("_Value")
 
@@ -40,6 +49,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Declaration]:
             content = file.read()
     except OSError as error:
         raise ManifestError([f"{name}: cannot be read: {error.strerror}"]) from None
+    except ValueError:  # a null character, or half a one
+        raise ManifestError([f"{name!a}: cannot be read: no file can have this name"]) from None
     return parse(content, name)
 
 
@@ -58,12 +69,31 @@ def parse(content: bytes, name: str) -> dict[str, Declaration]:
         raise ManifestError([Fault(name, *_describe(error, text))]) from None
     except (ValueError, OverflowError):
         raise ManifestError([Fault(name, 1, 1, "is not YAML: an escape or a number in it is too large")]) from None
+    if root is not None and _count(root, {}) > MOST_VALUES:
+        what = f"is too large: it comes to over {MOST_VALUES:,} values, each alias counted as what it stands for"
+        raise ManifestError([Fault(name, 1, 1, what)])
     reader = _Reader()
-    tokens = reader.manifest(root)
+    tokens, is_whole = {}, False
+    with suppress(_TooMany):
+        tokens, is_whole = reader.manifest(root), True
     if reader.faults:
         faults = sorted(reader.faults, key=lambda fault: fault.place)
-        raise ManifestError([Fault(name, *fault.place, fault.what) for fault in faults])
+        told = [Fault(name, *fault.place, fault.what) for fault in faults]
+        if not is_whole:
+            told.append(Fault(name, *faults[-1].place, "there is more that is wrong; correct this first"))
+        raise ManifestError(told)
     return tokens
+
+
+def _count(node: yaml.Node, counted: dict[int, float]) -> float:
+    """How many values a node comes to, each alias in it counted as what it stands for; infinite if it holds itself."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in counted:
+        counted[id(node)] = math.inf
+        children = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
+        counted[id(node)] = 1 + sum([_count(child, counted) for child in children])
+    return counted[id(node)]
 
 
 class _Fault(Exception):  # noqa: N818 - collected rather than raised, mostly
@@ -78,6 +108,10 @@ class _Faults(Exception):  # noqa: N818 - several of them
     def __init__(self, faults: list[_Fault]) -> None:
         super().__init__()
         self.faults = faults
+
+
+class _TooMany(Exception):  # noqa: N818 - ends the reading
+    pass
 
 
 class _Told(NamedTuple):
@@ -96,13 +130,18 @@ class _Reader:
     def __init__(self) -> None:
         self.faults: list[_Fault] = []
 
+    def _tell(self, node: yaml.Node | None, what: str) -> None:
+        if len(self.faults) == MOST_FAULTS:
+            raise _TooMany
+        self.faults.append(_Fault(node, what))
+
     def manifest(self, root: yaml.Node | None) -> dict[str, Declaration]:
         entries = self._entries(root, "the manifest")
         for key, (key_node, _) in entries.items():
             if key != "tokens":
-                self.faults.append(_Fault(key_node, f"unknown key '{_cut(key)}'; the manifest has the one key tokens"))
+                self._tell(key_node, f"unknown key '{_cut(key)}'; the manifest has the one key tokens")
         if "tokens" not in entries:
-            self.faults.append(_Fault(root, "tokens is missing"))
+            self._tell(root, "tokens is missing")
             return {}
         nodes = self._entries(entries["tokens"][1], "tokens")
         tokens = {name: self._token(f"tokens.{_cut(name)}", *node) for name, node in nodes.items()}
@@ -113,7 +152,7 @@ class _Reader:
             first = adopters.setdefault(arguments["adopt_prefix"], name)
             if first != name:
                 what = f"tokens.{_cut(name)}: adopts the same token as tokens.{_cut(first)}"
-                self.faults.append(_Fault(nodes[name][0], what))
+                self._tell(nodes[name][0], what)
         return tokens
 
     def _token(self, where: str, name_node: yaml.Node, node: yaml.Node) -> Declaration:
@@ -134,7 +173,7 @@ class _Reader:
             key, place = told.places.get(argument, (_USUAL_KEYS.get(argument, argument), name_node))
             for other, (called, _) in told.places.items():
                 reason = reason.replace(other, called)  # noqa: PLW2901 - as the file calls it
-            self.faults.append(_Fault(place, f"{where}.{key}: {reason}"))
+            self._tell(place, f"{where}.{key}: {reason}")
         return Declaration(told.arguments, rotation is not None)
 
     def _read(
@@ -142,37 +181,38 @@ class _Reader:
     ) -> None:
         for name, (key_node, value_node) in entries.items():
             if name not in keys:
-                self.faults.append(_Fault(key_node, f"{where}: {_unknown(name, keys)}"))
+                self._tell(key_node, f"{where}: {_unknown(name, keys)}")
                 continue
             argument = keys[name].argument
             if argument in told.places:
-                self.faults.append(_Fault(key_node, f"{where}: {name} says the same as {told.places[argument][0]}"))
+                self._tell(key_node, f"{where}: {name} says the same as {told.places[argument][0]}")
                 continue
             told.places[argument] = (name, value_node)
             try:
                 told.arguments[argument] = _READERS[keys[name].kind](value_node)
             except _Fault as fault:
                 told.unread.add(argument)
-                self.faults.append(_Fault(fault.node, f"{where}.{name}: {fault.what}"))
+                self._tell(fault.node, f"{where}.{name}: {fault.what}")
             except _Faults as several:
                 told.unread.add(argument)
-                self.faults += [_Fault(fault.node, f"{where}.{name}: {fault.what}") for fault in several.faults]
+                for each in several.faults:
+                    self._tell(each.node, f"{where}.{name}: {each.what}")
 
     def _entries(self, node: yaml.Node | None, where: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         """A mapping's entries in their order, without those that are named wrongly or twice."""
         entries: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         if not isinstance(node, yaml.MappingNode):
-            self.faults.append(_Fault(node, f"{where}: must be a mapping"))
+            self._tell(node, f"{where}: must be a mapping")
             return entries
         for key_node, value_node in node.value:
             try:
                 key = _text(key_node)
             except _Fault as fault:
-                self.faults.append(_Fault(key_node, f"{where}: a key {fault.what}"))
+                self._tell(key_node, f"{where}: a key {fault.what}")
                 continue
             if key in entries:
                 first = entries[key][0].start_mark.line + 1
-                self.faults.append(_Fault(key_node, f"{where}: {_cut(key)} is there already, at line {first}"))
+                self._tell(key_node, f"{where}: {_cut(key)} is there already, at line {first}")
             else:
                 entries[key] = (key_node, value_node)
         return entries

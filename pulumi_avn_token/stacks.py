@@ -26,7 +26,7 @@ def of_files(paths: Iterable[str]) -> Iterator[State]:
 
 def of_stack(name: str) -> Iterator[State]:
     """What `pulumi stack export` tells of a stack. ExportError: that failed."""
-    yield from _states(_pulumi("stack", "export", "--stack", name), f"stack {name}")
+    yield from _states(_pulumi("stack", "export", "--stack", name), f"stack {name}", name)
 
 
 def names() -> list[str]:
@@ -51,11 +51,11 @@ def _read(path: str) -> str:
     raise ExportError(f"{source}: is not text; give files that `pulumi stack export` writes")
 
 
-def _states(text: str, source: str) -> Iterator[State]:
+def _states(text: str, source: str, stack: str = "") -> Iterator[State]:
     why = None
     try:
         for export in _documents(text):
-            yield read(export)
+            yield read(export, stack)
     except ExportError as error:
         why = str(error)
     except (ValueError, RecursionError):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pulumi_avn_token import stacks
+from pulumi_avn_token import marks, stacks
 from pulumi_avn_token.cli import main
 from pulumi_avn_token.client import Client
 from pulumi_avn_token.errors import ExportError
@@ -318,6 +318,18 @@ def test_it_asks_twice_and_writes_nothing(account: Account) -> None:
     account.asked()
     account.run("audit", "-", "--all", stdin=state)
     assert sorted(account.asked()) == ["GET /v1/access_token", "GET /v1/me"]
+
+
+def test_destroyed_stack_is_known_by_its_name(account: Account, tmp_path: Path) -> None:
+    """What it left behind is undelivered, though its export is empty: the name that it was asked for by tells it."""
+    mark = marks.new_mark(marks.OF_A_TOKEN, "urn:pulumi:prod::tokens", "0a1b2c3d")
+    left = account.make("CI deploys")
+    account.use(left, by=marks.user_agent("pulumi-avn-token/1.0", mark))
+    path = stub(tmp_path / "bin", """echo '{"version": 3, "deployment": {"manifest": {}}}'""")
+    status, shown, _ = account.run("audit", "--stack", "organization/tokens/prod", PATH=path)
+    assert status == 1
+    assert "an `up` of tokens/prod that was interrupted made it" in " ".join(shown.split())
+    assert f"`avn user access-token revoke {left}`" in " ".join(shown.split())
 
 
 def test_it_lists_before_and_after_it_asks_the_engine(account: Account, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pulumi_avn_token.errors import ExportError, WrongAccountError
-from pulumi_avn_token.holdings import Holding, Role, find_holdings
+from pulumi_avn_token.holdings import Holding, Role, find_holdings, read
 from pulumi_avn_token.inventory import (
     FAILURES,
     KINDS,
@@ -252,6 +252,7 @@ def test_token_that_an_up_left_behind_is_told_by_the_surest_sign(
 
 
 MADE_BY_PROD = new_mark(OF_A_TOKEN, "urn:pulumi:prod::tokens::t::ci", "0a1b2c3d")
+PROD = {tag("urn:pulumi:prod::tokens::t::ci"): "tokens/prod"}
 
 
 @pytest.mark.parametrize(
@@ -271,9 +272,8 @@ MADE_BY_PROD = new_mark(OF_A_TOKEN, "urn:pulumi:prod::tokens::t::ci", "0a1b2c3d"
 )
 def test_token_of_a_stack_that_is_given_is_undelivered(sign: dict[str, Any], what: str, advice: str) -> None:
     """A mark that tells a stack is as sure as a description; the stack is named, and what to rule out is told."""
-    makers = {tag("urn:pulumi:prod::tokens::t::ci"): "tokens/prod"}
     for held in ([], [SAME]):
-        (entry, *_) = audit([token(**sign)], held, NOW, timedelta(), makers)
+        (entry, *_) = audit([token(**sign)], held, NOW, timedelta(), PROD)
         assert [dataclasses.astuple(finding) for finding in entry.findings] == [("undelivered", what, advice)]
 
 
@@ -772,6 +772,35 @@ def test_stacks_of_others_alone_cannot_be_judged() -> None:
     assert of_user([*foreign, owned(None)], ANN, [token()]) == ([owned(None)], ["bob@example.org", "cleo@example.org"])
     with pytest.raises(WrongAccountError):
         of_user([*foreign, owned(None)], ANN, [])
+
+
+def test_stack_without_resources_is_known_by_its_name() -> None:
+    """What it left behind before it was destroyed is known, where it was asked for by its whole name."""
+    empty: dict[str, Any] = {"deployment": {}}
+    assert read(empty, "organization/tokens/prod") == ([], PROD)
+    for name in ("", "prod", "tokens/prod", "https://a/b/c/d"):
+        assert read(empty, name) == ([], {})
+    of_another = {"deployment": {"resources": [{"type": "pulumi:pulumi:Stack", "urn": "urn:pulumi:a::b::c::d"}]}}
+    assert read(of_another, "organization/tokens/prod").makers == {tag("urn:pulumi:a::b"): "b/a"}
+
+
+def test_reader_of_a_token_that_was_left_behind_is_named() -> None:
+    """Whoever looks at it should hear of it before it is revoked."""
+    for sign in (BY_DESCRIPTION, BY_USE):
+        (entry,) = audit([token(**sign)], [holding(role="read", name="looks")], NOW, timedelta(), PROD)
+        (finding,) = entry.findings
+        assert finding.kind in ("undelivered", "orphan")
+        assert finding.what.startswith("looks of tokens/prod reads it, but an `up` ")
+
+
+def test_what_a_stack_left_behind_is_told_though_its_tokens_are_anothers() -> None:
+    """An `up` with this user's credential was killed before anything of it was recorded: the account shows its mark."""
+    foreign, makers = [owned("bob@example.org", "u2")], PROD
+    sign = {"last_user_agent": user_agent("pulumi-avn-token/1.0", MADE_BY_PROD)}
+    assert of_user(foreign, ANN, [token(**sign)], makers) == ([], ["bob@example.org"])
+    for listed, stacks in (([token(**sign)], {}), ([token()], makers), ([], makers)):
+        with pytest.raises(WrongAccountError):
+            of_user(foreign, ANN, listed, stacks)
 
 
 def test_whose_a_token_is_that_is_only_read_is_told_by_the_account() -> None:
