@@ -147,10 +147,12 @@ def test_each_operation_makes_its_calls(emulator: Emulator, name: str) -> None:
 @pytest.mark.parametrize(("name", "call"), CELLS)
 def test_no_fault_loses_a_token_or_touches_anothers(monkeypatch: pytest.MonkeyPatch, name: str, call: Call) -> None:
     """Each fault once, in the long form also as often as it is met: the next `up` makes good what the first did not."""
+    combinations = 0
     for fault, fields in FAULTS.items():
         if fault == "list behind" and call != "list":
             continue
         for times in (1, None) if IS_LONG and fault != "silent" else (1,):
+            combinations += 1
             monkeypatch.setattr(client, "READ_TIMEOUT_SECONDS", SILENCE_SECONDS / 4 if fault == "silent" else 60)
             with Emulator() as emulator:
                 try:
@@ -160,6 +162,7 @@ def test_no_fault_loses_a_token_or_touches_anothers(monkeypatch: pytest.MonkeyPa
                     story.mend()
                 except Exception as error:
                     raise AssertionError(f"{fault}, {times or 'any number of'} times") from error
+    print(f"{combinations} faults of {call} during {name}")  # noqa: T201 - for docs/reliability.md
 
 
 @pytest.mark.parametrize("hours", [-1, 1])

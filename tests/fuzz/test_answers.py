@@ -347,9 +347,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_any_answer_gives_what_is_declared_or_an_error_that_tells_no_secret(
-    wire: Wire, name: str, record_testsuite_property: Callable[[str, object], None]
-) -> None:
+def test_any_answer_gives_what_is_declared_or_an_error_that_tells_no_secret(wire: Wire, name: str) -> None:
     """Whatever bytes come back, a call gives its own type, or raises an `ApiError` of one line without secrets."""
     call, gives, bodies, errors = CALLS[name]
     answers = mostly(sent(bodies, 200), ANYTHING)
@@ -383,4 +381,4 @@ def test_any_answer_gives_what_is_declared_or_an_error_that_tells_no_secret(
             assert abs(client.clock_skew) < A_CENTURY
 
     holds()
-    record_testsuite_property(f"cases of {name}", cases)
+    print(f"{cases:,} answers to {name}")  # noqa: T201 - for docs/reliability.md

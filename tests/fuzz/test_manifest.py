@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -228,9 +228,7 @@ def assert_told(error: ManifestError, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
-def test_any_file_is_read_or_refused_with_places_and_no_secrets(
-    kind: str, record_testsuite_property: Callable[[str, object], None]
-) -> None:
+def test_any_file_is_read_or_refused_with_places_and_no_secrets(kind: str) -> None:
     """Whatever bytes a file holds, it is read, or each of its faults is one line with a place in it."""
     cases = read = 0
 
@@ -253,8 +251,7 @@ def test_any_file_is_read_or_refused_with_places_and_no_secrets(
             assert_sound(tokens)
 
     holds()
-    record_testsuite_property(f"cases of {kind}", cases)
-    record_testsuite_property(f"read of {kind}", read)
+    print(f"{cases:,} manifests, {kind}; {read:,} could be read")  # noqa: T201 - for docs/reliability.md
 
 
 LEVELS = "abcdefghijklmnopqrstuvwxyz"
