@@ -41,6 +41,13 @@ def not_found(token_prefix: str) -> TokenNotFoundError:
     )
 
 
+def _about(token_prefix: str, token: TokenInfo) -> TokenInfo:
+    """The token, as an answer shows it. UnexpectedAnswerError: it shows another one."""
+    if token.token_prefix != token_prefix:
+        raise UnexpectedAnswerError(f"updating token {shown(token_prefix)} failed: the answer is about another token")
+    return token
+
+
 class Account:
     """The account of one credential during one operation.
 
@@ -108,7 +115,7 @@ class Account:
         """
         spec = replace(spec, description=marks.marked(spec.description, mark))
         try:
-            issued = self._client.create(spec)
+            issued = self._created(spec, mark, held)
         except MAYBE_PROCESSED as error:
             issued = self._issued_again(spec, mark, held, error)
         self._write(issued.info.token_prefix, issued.info)
@@ -117,7 +124,7 @@ class Account:
     def _issued_again(self, spec: TokenSpec, mark: str, held: Collection[str | None], lost: ApiError) -> IssuedToken:
         self._make_up_for(lost, mark, held)
         try:
-            issued = self._client.create(spec)
+            issued = self._created(spec, mark, held)
         except MAYBE_PROCESSED as again:
             self._make_up_for(again, mark, held)
             raise type(again)(
@@ -125,6 +132,17 @@ class Account:
             ) from None
         with suppress(ApiError):  # the list before may have been behind
             self._revoke_strays(mark, held, issued)
+        return issued
+
+    def _created(self, spec: TokenSpec, mark: str, held: Collection[str | None]) -> IssuedToken:
+        """Make a token. Its prefix, where it is not the beginning of its secret, must be that of one with the mark."""
+        issued = self._client.create(spec)
+        prefix, is_ours = issued.info.token_prefix, False
+        if not issued.full_token.startswith(prefix):
+            with suppress(ApiError):
+                is_ours = prefix in marks.find_strays(self._client.list_tokens(), mark, held)
+            if not is_ours:
+                raise UnexpectedAnswerError("creating a token failed: the answer names another token than was made")
         return issued
 
     def _make_up_for(self, lost: ApiError, mark: str, held: Collection[str | None]) -> None:
@@ -153,7 +171,7 @@ class Account:
         token, prefix = issued.info, issued.info.token_prefix
         try:
             try:
-                token = self._client.introduce(issued, description, mark)
+                token = _about(prefix, self._client.introduce(issued, description, mark))
             except ForbiddenError:  # its scopes or addresses do not allow it
                 token = self.update(prefix, description, made_as)
         except AvnTokenError as error:  # Pulumi's own credential would take the mark away
@@ -165,7 +183,7 @@ class Account:
     def update(self, token_prefix: str, description: str, made_as: User | None) -> TokenInfo:
         """Set a token's description."""
         try:
-            token = self._client.update(token_prefix, description)
+            token = _about(token_prefix, self._client.update(token_prefix, description))
         except TokenNotFoundError as error:
             self.confirm(token_prefix, made_as)
             raise TokenNotFoundError(f"{error}; it has expired or was revoked: run `pulumi up --refresh`") from None
@@ -175,9 +193,9 @@ class Account:
     def revoke(self, token_prefix: str, made_as: User | None) -> None:
         """Revoke a token, unless it is the one in use; one that is already gone is no error."""
         self.check_not_in_use(token_prefix)
-        token = self._listed().get(token_prefix)
+        token, is_told = self._listed().get(token_prefix), True
         try:
-            self._client.revoke(token_prefix)
+            is_told = self._client.revoke(token_prefix)
         except TokenNotFoundError as error:
             # The list is the proof: a path that something between has changed is not found either.
             if token is not None and self._is_listed_anew(token_prefix):
@@ -187,6 +205,11 @@ class Account:
             if token is None or self._may_be_valid(token_prefix):  # a list that lacked it before proves nothing now
                 raise
             self.confirm(token_prefix, made_as)
+        if not is_told and self._is_listed_anew(token_prefix):
+            raise UnexpectedAnswerError(
+                f"revoking token {shown(token_prefix)} failed: the answer does not say that it is revoked, and the"
+                " account still lists it; run the same command again"
+            )
         self._write(token_prefix, None)
 
     def _is_listed_anew(self, token_prefix: str) -> bool:

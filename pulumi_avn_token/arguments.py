@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from pulumi_avn_token import marks
 from pulumi_avn_token.model import DEFAULT_MAX_AGE_SECONDS, LONGEST_PREFIX, MAX_DESCRIPTION_LENGTH
 
 MAX_AGE_SECONDS = 315_360_000
@@ -103,6 +104,12 @@ def _text(longest: int | None = None) -> Callable[[Any], Iterator[str]]:
     return faults_of
 
 
+def _description(value: Any) -> Iterator[str]:
+    yield from _text(MAX_DESCRIPTION_LENGTH)(value)
+    if isinstance(value, str) and value != marks.unmarked(value):
+        yield "must not begin with the mark by which a token is found that an `up` made and did not record"
+
+
 def _seconds(least: int, most: int) -> Callable[[Any], Iterator[str]]:
     def faults_of(value: Any) -> Iterator[str]:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -171,7 +178,7 @@ def _kind(value: Any) -> str:
 
 
 _CHECKS_OF_BOTH: dict[str, Callable[[Any], Iterator[str]]] = {
-    "description": _text(MAX_DESCRIPTION_LENGTH),
+    "description": _description,
     "max_age_seconds": _seconds(*RANGES["max_age_seconds"]),
     "extend_when_used": _flag,
     "ip_allowlist": _networks,

@@ -298,8 +298,8 @@ def audit(  # noqa: PLR0913 - one an option
     client = _client()
     tokens, holdings, makers = _account_and_stacks(client, exports, stacks, all_stacks=all_stacks)
     user = client.me()
-    own, others = inventory.of_user(holdings, user, tokens, makers)
-    audited = list(inventory.audit(tokens, own, _now(client), horizon, makers))
+    own, others, judged = inventory.of_user(holdings, user, tokens, makers)
+    audited = list(inventory.audit(judged, own, _now(client), horizon, makers))
     entries = [entry for entry in audited if not inventory.is_ignored(entry, ignore)]
     if as_json:
         _print_json({"user": user.user, "other_users": others, "tokens": list(map(inventory.told, entries))})

@@ -184,9 +184,10 @@ class Client:
             self._call("PUT", _token_path(prefix), call, {"description": description}, identity=identity), call
         )
 
-    def revoke(self, token_prefix: str) -> None:
-        """Revoke a token. TokenNotFoundError: no valid token has that prefix."""
-        self._call("DELETE", _token_path(token_prefix), f"revoking token {shown(token_prefix)}")
+    def revoke(self, token_prefix: str) -> bool:
+        """Revoke a token, and give whether the answer says so in words. TokenNotFoundError: none has that prefix."""
+        answer = self._call("DELETE", _token_path(token_prefix), f"revoking token {shown(token_prefix)}")
+        return _is_text(answer.get("message"))
 
     def expire_tokens(self) -> None:
         """Make every token of the user stop working, the credential's own included."""
@@ -299,7 +300,7 @@ class Client:
         elif isinstance(error, OSError) and not isinstance(error, requests.RequestException):
             why = "the file of CA certificates cannot be read; see AIVEN_CA_CERT and REQUESTS_CA_BUNDLE"
         elif _is_unsendable(error):
-            why = "the request cannot be made; check AIVEN_WEB_URL"
+            why = "the request cannot be made; check AIVEN_WEB_URL, and HTTPS_PROXY or ALL_PROXY where one is set"
         else:
             why = "the connection broke, or was silent for too long, before the answer was there"
             return AnswerLostError(f"{call} failed: {self._host}: {why}; run the same command again")

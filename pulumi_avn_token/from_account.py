@@ -38,7 +38,7 @@ class Written(NamedTuple):
 
 
 def write(tokens: Iterable[TokenInfo], holdings: Iterable[Holding] = (), *, trusted: Collection[str] = ()) -> Written:
-    """Write a manifest that adopts tokens: applied, it changes nothing in the account.
+    """Write a manifest that adopts tokens: applied, it changes nothing in the account but takes marks away.
 
     Each has its settings beside its description, so that a new one in its place is made like it.
 
@@ -72,7 +72,7 @@ def _arguments(token: TokenInfo) -> dict[str, Any]:
         "scopes": list(token.scopes or ()) or None,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    return {"description": token.description, **given, "adopt_prefix": token.token_prefix}
+    return {"description": marks.unmarked(token.description), **given, "adopt_prefix": token.token_prefix}
 
 
 def _faults(arguments: dict[str, Any]) -> list[str]:
@@ -93,7 +93,7 @@ def _texts(value: Any) -> Sequence[str]:
 
 def _doubts(token: TokenInfo, *, is_trusted: bool) -> Iterator[str]:
     if marks.is_half_made(token):
-        yield "an `up` that was interrupted made it, and nobody got its secret: see `pulumi-avn-token audit`"
+        yield "an `up` that was interrupted made it, and nobody has used it: see `pulumi-avn-token audit`"
     elif marks.find_mark(token) is not None and not is_trusted:
         yield "an `up` made it, and its stack may hold it and revoke it one day; if none does, name it by --prefix"
 
@@ -118,6 +118,8 @@ def _entry(name: str, token: TokenInfo, arguments: dict[str, Any]) -> str:
         notes.append(
             f"never expires; one in its place would live {exactly(DEFAULT_MAX_AGE_SECONDS)}, or a max_age given here"
         )
+    if arguments["description"] != token.description:
+        notes.append("its description loses the mark under which an `up` made it")
     if token.currently_active:
         notes.append("the token that asked for this list: it is not revoked while it is in use")
     return "".join(f"  # {note}\n" for note in notes) + "".join(f"  {line}\n" for line in lines.splitlines())

@@ -88,6 +88,10 @@ def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
     outs = _read(outputs)
     urn, id_ = _text(resource["urn"]), _text(resource["id"])
     is_series = lifecycle.REASON in outs or resource["type"] == SERIES_TYPE
+    hidden = [name for name in _PREFIXES if isinstance(outputs.get(name), Mapping)]
+    if is_series and hidden:
+        what = f"{hidden[0]} of {one_line(urn.split('::', 3)[-1])} is a secret in it, so its tokens cannot be told"
+        raise ExportError(f"{what}: take it out of additional_secret_outputs, and run `pulumi up`")
     current = outs.get("token_prefix") or (None if is_series else id_[:PREFIX_LENGTH])
     role: Role = "read" if resource.get("external") else "leaving" if resource.get("delete") else "current"
     stack = _stack(urn)
@@ -124,12 +128,12 @@ def _of_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
 
 _TRIGGERS = ("rotation_triggers", "revocation_triggers")
 _OF_THE_RESOURCE = (lifecycle.OWNER, lifecycle.URN, *_TRIGGERS)
+_PREFIXES = ("token_prefix", "previous_token_prefix")
 _TEXTS = (
-    "token_prefix",
+    *_PREFIXES,
     "description",
     "last_ip",
     "last_user_agent",
-    "previous_token_prefix",
     "previous_last_ip",
     "previous_last_user_agent",
     lifecycle.GONE,

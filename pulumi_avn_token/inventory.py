@@ -28,7 +28,7 @@ Kind = Literal[
 
 KINDS: Mapping[Kind, str] = {
     "unmanaged": "no stack holds it",
-    "undelivered": "an `up` made it, and nobody got its secret",
+    "undelivered": "an `up` made it, and no state that is given holds it; nobody has used it",
     "orphan": "as undelivered, but suspected only",
     "gone": "a stack holds it, and the account does not",
     "held-twice": "two resources hold it: if one goes, so does the token",
@@ -109,14 +109,14 @@ def of_user(
     user: User,
     tokens: Iterable[TokenInfo],
     makers: Container[str] = (),
-) -> tuple[list[Holding], list[str]]:
-    """Those holdings whose tokens are in a user's account, and whose the others are, which nobody can judge by it.
+) -> tuple[list[Holding], list[str], list[TokenInfo]]:
+    """Those holdings whose tokens are in a user's account, whose the others are, and what can be judged by the first.
 
     It is not recorded whose a token is that is only read: where there are others' tokens, it is the user's if it is
     among these.
 
-    WrongAccountError: there are only others, and none of the user's tokens was left behind by one of these stacks, as
-    the tags of their marks tell (`makers`).
+    Where there are only others, that is what one of these stacks left behind in this account, as the tags of their
+    marks tell (`makers`). WrongAccountError: there is nothing like it.
     """
     own: list[Holding] = []
     unclear: list[Holding] = []
@@ -124,15 +124,18 @@ def of_user(
     for holding in holdings:
         made_as = holding.made_as
         (unclear if made_as is None else own if made_as.is_same_as(user) else foreign).append(holding)
-    listed = {token.token_prefix: marks.find_mark(token) for token in tokens}
+    judged = list(tokens)
+    listed = {token.token_prefix for token in judged}
     own += [holding for holding in unclear if not foreign or holding.token_prefix in listed]
     others = sorted({one_line(holding.made_as.user) for holding in foreign if holding.made_as})
-    if others and not own and not any(mark and marks.tag_in(mark) in makers for mark in listed.values()):
+    if others and not own:
+        judged = [token for token in judged if marks.tag_in(marks.find_mark(token) or "") in makers]
+    if others and not own and not judged:
         raise WrongAccountError(
             f"all tokens of these stacks belong to {', '.join(others)}, but the credential to {user.user}, who cannot"
             " see them: use a credential of theirs"
         )
-    return own, others
+    return own, others, judged
 
 
 def is_ignored(entry: Entry, ignored: Iterable[str]) -> bool:
@@ -154,11 +157,12 @@ def audit(
     Login sessions are nobody's to manage, and are passed over.
     """
     holders: dict[str, list[Holding]] = defaultdict(list)
+    holdings = list(holdings)
     for holding in holdings:
         told_before = ((other.urn, other.role) for other in holders[holding.token_prefix])
         if (holding.urn, holding.role) not in told_before:  # a stack may be named twice
             holders[holding.token_prefix].append(holding)
-    known = _Known.of((holding for held in holders.values() for holding in held), makers)
+    known = _Known.of(holdings, makers)
     for token in tokens:
         held = holders.pop(token.token_prefix, [])
         if token.is_session and not held:
@@ -232,8 +236,9 @@ def _left_behind(token: TokenInfo, stray: Holding | None, known: _Known, now: da
         return Finding(kind="undelivered", what=what, advice=advice)
     stack = known.makers.get(marks.tag_in(mark or ""))
     if marks.is_half_made(token):
-        what = f"an `up` {f'of {stack} ' if stack else ''}that was interrupted made it, and nobody got its secret"
-        return Finding(kind="undelivered", what=what, advice=f"unless an `up` is running right now, {revoke}")
+        what = f"an `up` {f'of {stack} ' if stack else ''}that was interrupted made it, and nobody has used it"
+        advice = f"unless an `up` is running right now, or another state holds it, {revoke}"
+        return Finding(kind="undelivered", what=what, advice=advice)
     if stack is not None:
         what = f"an `up` of {stack} that was interrupted made it, and nobody has used it since"
         advice = f"unless a newer state of {stack}, or any other stack, holds it, {revoke}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -26,6 +25,8 @@ MOST_VALUES = 1_000_000
 
 MOST_FAULTS = 1_000
 """How many faults are told; more are no help."""
+
+_BEING_COUNTED = 0
 
 _Value = TypeVar("_Value")
 
@@ -69,7 +70,11 @@ def parse(content: bytes, name: str) -> dict[str, Declaration]:
         raise ManifestError([Fault(name, *_describe(error, text))]) from None
     except (ValueError, OverflowError):
         raise ManifestError([Fault(name, 1, 1, "is not YAML: an escape or a number in it is too large")]) from None
-    if root is not None and _count(root, {}) > MOST_VALUES:
+    try:
+        values = _count(root, {}) if root is not None else 0
+    except _Fault as fault:
+        raise ManifestError([Fault(name, *fault.place, fault.what)]) from None
+    if values > MOST_VALUES:
         what = f"is too large: it comes to over {MOST_VALUES:,} values, each alias counted as what it stands for"
         raise ManifestError([Fault(name, 1, 1, what)])
     reader = _Reader()
@@ -85,12 +90,14 @@ def parse(content: bytes, name: str) -> dict[str, Declaration]:
     return tokens
 
 
-def _count(node: yaml.Node, counted: dict[int, float]) -> float:
-    """How many values a node comes to, each alias in it counted as what it stands for; infinite if it holds itself."""
+def _count(node: yaml.Node, counted: dict[int, int]) -> int:
+    """How many values a node comes to, each alias in it counted as what it stands for. _Fault: it holds itself."""
     if not isinstance(node, yaml.CollectionNode):
         return 1
+    if counted.get(id(node)) == _BEING_COUNTED:
+        raise _Fault(node, "an alias inside this stands for it, so it has no end")
     if id(node) not in counted:
-        counted[id(node)] = math.inf
+        counted[id(node)] = _BEING_COUNTED
         children = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
         counted[id(node)] = 1 + sum([_count(child, counted) for child in children])
     return counted[id(node)]

@@ -21,7 +21,7 @@ OF_A_TOKEN = "token-"  # noqa: S105 - no password
 """What a mark begins with."""
 
 _MARK = rf"((?:{OF_A_SERIES}|{OF_A_TOKEN})[0-9a-f]{{16}})"
-_MARKED = re.compile(rf"\[pulumi-avn-token {_MARK}\] ")
+_MARKED = re.compile(rf"^\[pulumi-avn-token {_MARK}\] ")
 _USED = re.compile(rf"pulumi-avn-token/\S+ \({_MARK}\)")
 
 
@@ -59,6 +59,11 @@ def marked(description: str, mark: str) -> str:
 def beginning(mark: str) -> str:
     """What such a description begins with."""
     return f"[pulumi-avn-token {mark}] "
+
+
+def unmarked(description: str) -> str:
+    """A description without the mark under which its token was made."""
+    return _MARKED.sub("", description, count=1)
 
 
 def user_agent(product: str, mark: str) -> str:

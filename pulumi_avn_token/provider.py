@@ -6,6 +6,7 @@ since it would be pickled with them.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import secrets
 from collections.abc import Callable, Collection, Mapping
@@ -154,7 +155,8 @@ class AccessTokenProvider(_Provider):
             self._say("info", new, _news)
         if end := lifecycle.find_end(olds, _news, self.operation.now()):
             self._say("warning", f"token {shown(prefix)} {end}", _news)
-        return DiffResult(changes=isinstance(decision, lifecycle.Update))
+        is_described = _olds.get("description") == _news.get("description")  # whatever the account shows by now
+        return DiffResult(changes=isinstance(decision, lifecycle.Update) or not is_described)
 
     @_told_briefly
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -417,7 +419,11 @@ class RotatingAccessTokenProvider(_Provider):
     ) -> tuple[rotation.Plan, dict[str, Any]]:
         """The plan for what the account shows, by the service's clock, and that."""
         seen = self._series(id_, lifecycle.owner(olds), news).observe(olds)
-        return rotation.decide(seen, news, self.operation.now()), seen
+        plan = rotation.decide(seen, news, self.operation.now())
+        is_described = olds.get("description") == news.get(
+            "description"
+        )  # if not, the account may be ahead of the state
+        return dataclasses.replace(plan, records=plan.records or not is_described), seen
 
     def _warn_of_windows(self, outs: Mapping[str, Any]) -> None:
         self._warn_of_long_window(outs)

@@ -12,12 +12,12 @@ def is_whole(text: str) -> bool:
 
 
 def inert(text: str) -> str:
-    """The text without what the engine takes for a colour: `<{%red%}>` in any text.
+    """The text without what the engine cannot take: half a character, and what it takes for a colour, `<{%red%}>`.
 
     It panics, in the middle of an operation, where it knows no such colour, and anybody who has a token can send it a
     User-Agent.
     """
-    return text.replace("<{%", "<{ %")
+    return (text if is_whole(text) else text.encode(errors="replace").decode()).replace("<{%", "<{ %")
 
 
 def one_line(text: str) -> str:

@@ -9,6 +9,8 @@ CALLS: tuple[Call, ...] = ("me", "list", "create", "update", "revoke")
 
 SILENCE_SECONDS = 0.4
 DEEP = 100_000
+RIVAL = "prefix of a rival"
+"""Stands for the prefix of a token of somebody else's."""
 FAULTS: dict[str, dict[str, Any]] = {
     "reset before": {"kind": "drop_before"},
     "reset during": {"kind": "drop_during"},
@@ -40,6 +42,11 @@ FAULTS: dict[str, dict[str, Any]] = {
         "kind": "fields",
         "fields": {"description": [], "max_age_seconds": "x", "expiry_time": "soon", "scopes": 1, "user_id": {}},
     },
+    "nothing": {"kind": "body", "body": "{}"},
+    "nothing after": {"kind": "body", "body": "{}", "after_change": True},
+    "empty before": {"kind": "body", "body": ""},
+    "another's prefix": {"kind": "fields", "fields": {"token_prefix": RIVAL}},
+    "half a character": {"kind": "fields", "fields": {"description": "CI \ud83d", "last_user_agent": "\udd11"}},
     "wrong prefix": {"kind": "fields", "fields": {"token_prefix": {"x": 1}, "user": 5}},
     "no secret": {"kind": "fields", "fields": {"full_token": None}},
     "fields missing": {"kind": "fields", "without": ["token_prefix", "user"]},

@@ -94,6 +94,7 @@ class SmallEngine:
         return cast("dict[str, Any]", news)
 
     def _record(self, *resources: Mapping[str, Any]) -> None:
+        json.dumps(resources, ensure_ascii=False).encode()  # as the engine's protocol does
         self._state = json.dumps(resources)
 
     def _provider(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from pulumi_avn_token.emulator import Emulator, Fault
 from pulumi_avn_token.errors import AvnTokenError
 from pulumi_avn_token.lifecycle import SERIES_TYPE, TOKEN_TYPE
 from tests.account import Observer
-from tests.faults import CALLS, FAULTS, SILENCE_SECONDS, Call
+from tests.faults import CALLS, FAULTS, RIVAL, SILENCE_SECONDS, Call
 from tests.form import IS_LONG
 from tests.small_engine import SmallEngine
 
@@ -96,7 +96,10 @@ class Story:
 
     def fail(self, *faults: Fault) -> None:
         """Do the operation while something is wrong: it succeeds, or ends in an error of the package."""
-        self.engine.emulator.faults = list(faults)
+        self.engine.emulator.faults = [
+            replace(fault, fields={"token_prefix": min(self.rivals)}) if RIVAL in fault.fields.values() else fault
+            for fault in faults
+        ]
         with suppress(AvnTokenError):
             self.operation.do(self.engine)
         self.engine.emulator.faults = []
@@ -163,6 +166,19 @@ def test_no_fault_loses_a_token_or_touches_anothers(monkeypatch: pytest.MonkeyPa
                 except Exception as error:
                     raise AssertionError(f"{fault}, {times or 'any number of'} times") from error
     print(f"{combinations} faults of {call} during {name}")  # noqa: T201 - for docs/reliability.md
+
+
+@pytest.mark.parametrize("kind", [TOKEN_TYPE, SERIES_TYPE])
+def test_prefix_that_does_not_begin_the_secret_is_believed_where_the_account_proves_it(
+    emulator: Emulator, kind: str
+) -> None:
+    """Prefix and secret are Aiven's to choose; that a token is ours, its mark tells."""
+    engine, observer = SmallEngine(emulator, kind), Observer(emulator)
+    emulator.faults = [Fault(call="create", kind="fields", fields={"full_token": "AVN" + "U_of/another/kind"})]
+    engine.up(**(TOKEN if kind == TOKEN_TYPE else SERIES))
+    assert list(observer.valid()) == [engine.outs["token_prefix"]]
+    engine.destroy()
+    assert not observer.valid()
 
 
 @pytest.mark.parametrize("hours", [-1, 1])

@@ -32,7 +32,7 @@ def account() -> Iterator[Emulator]:
 @given(st.sampled_from(list(SETTINGS)), DESCRIPTIONS, DESCRIPTIONS)
 @example(TOKEN_TYPE, "x" * 1000, "\U0001f511" * 1000)
 @example(SERIES_TYPE, 'CI "deploys"\n\t\\\x00\x7f\x1b[31m', "'; DROP TABLE tokens; --")
-@example(TOKEN_TYPE, "[pulumi-avn-token token-0123456789abcdef] CI", "[pulumi-avn-token series-0123456789abcdef] ")
+@example(TOKEN_TYPE, "[pulumi-avn-token token-0123456789abcde] CI", " [pulumi-avn-token series-0123456789abcdef] CI")
 @example(SERIES_TYPE, "مفتاح ключ 鍵 🗝️ e\u0301", "\u202eREVERSED\u202c \ufeff\u200b")
 def test_any_description_is_the_tokens_own(account: Emulator, kind: str, first: str, second: str) -> None:
     """It is set at creation and by an update, it is no drift, and the token is revoked in the end."""

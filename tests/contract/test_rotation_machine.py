@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from tests.machine import Driver, SeriesMachine
+from tests.account import Observer
+from tests.machine import DAY, Driver, SeriesMachine
 from tests.provider_driver import ProviderDriver
 
 
@@ -41,6 +42,33 @@ class ProviderMachine(SeriesMachine):
         """Set the machine's clock apart from the service's by up to an hour."""
         cast("ProviderDriver", self._driver).set_skew(seconds)
         self.lateness = timedelta(seconds=max(0, -seconds))
+
+
+def test_description_that_was_set_and_not_recorded_is_recorded_by_the_next_up() -> None:
+    """Also where the account is asked anyway, and shows it as declared already."""
+    arguments = {
+        "description": "CI",
+        "max_age_seconds": 30 * DAY,
+        "early_rotation_window_seconds": 10 * DAY,
+        "overlap_seconds": DAY,
+        "rotation_triggers": {"release": 1},
+    }
+    driver = ProviderDriver()
+    driver.up(arguments)
+    arguments["rotation_triggers"] = {"release": 2}
+    driver.up(arguments)
+    previous = (driver.state() or {})["previous_full_token"]
+    driver.wait(DAY - 60)
+    Observer(driver.emulator).works(previous)
+    driver.wait(120)
+    arguments["description"] = "CI 2"
+    with driver.forgetting():
+        driver.up(arguments)
+    assert not driver.is_unchanged(arguments)
+    driver.up(arguments)
+    assert (driver.state() or {})["description"] == "CI 2"
+    assert driver.is_unchanged(arguments)
+    driver.close()
 
 
 def test_whatever_happens_a_series_keeps_its_promises() -> None:

@@ -339,7 +339,7 @@ CALLS = {
     "introduce": Call(lambda client: client.introduce(MADE, "d", MARK), TokenInfo, TOKENS, OF_ONE),
     "list_tokens": Call(lambda client: client.list_tokens(), list, LISTS),
     "update": Call(lambda client: client.update(PREFIX, "d"), TokenInfo, TOKENS, OF_ONE),
-    "revoke": Call(lambda client: client.revoke(PREFIX), NoneType, MESSAGE, OF_ONE),
+    "revoke": Call(lambda client: client.revoke(PREFIX), bool, MESSAGE, OF_ONE),
     "expire_tokens": Call(lambda client: client.expire_tokens(), NoneType, MESSAGE),
     "me": Call(lambda client: client.me(), User, USER),
     "works": Call(lambda client: client.works(ISSUED), bool, USER),

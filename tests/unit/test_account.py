@@ -96,12 +96,13 @@ class FakeClient:
         self.tokens[token_prefix] = TokenInfo(token_prefix=token_prefix, description=description)
         return self.tokens[token_prefix]
 
-    def revoke(self, token_prefix: str) -> None:
+    def revoke(self, token_prefix: str) -> bool:
         """Revoke a token."""
         self._called("revoke")
         if token_prefix not in self.tokens or not self.knows_revoke:
             raise TokenNotFoundError("revoking failed (404)")
         del self.tokens[token_prefix]
+        return True
 
     def _called(self, call: str) -> None:
         self.calls.append(call)

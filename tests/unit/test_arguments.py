@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -160,6 +161,20 @@ def test_age_may_be_at_its_limits(age: float) -> None:
 def test_window_may_be_at_its_limits(window: int) -> None:
     """The shortest and the longest window are taken."""
     assert not faults(early_rotation_window_seconds=window, max_age_seconds=315_360_000)
+
+
+@pytest.mark.parametrize("faults_of", [find_faults, find_faults_of_series])
+def test_description_is_no_mark(faults_of: Callable[[dict[str, Any]], list[Fault]]) -> None:
+    """A token of such a description would be taken for one that an `up` made and lost, and revoked by the next."""
+    for mark in ("series-0123456789abcdef", "token-0123456789abcdef"):
+        faults = dict(faults_of({"description": f"[pulumi-avn-token {mark}] CI"}))
+        assert faults["description"].startswith("must not begin with the mark by which")
+    for near in (
+        "[pulumi-avn-token] CI",
+        "CI [pulumi-avn-token series-0123456789abcdef] ",
+        "[pulumi-avn-token series-x] ",
+    ):
+        assert "description" not in dict(faults_of({"description": near}))
 
 
 @pytest.mark.parametrize("text", ["x", "x" * 1000, "ż" * 1000, "🙂" * 1000, "null", "1234", "a\nb"])

@@ -233,8 +233,17 @@ def test_what_stacks_hold_is_left_out_and_its_names_are_not_given_again() -> Non
     assert (read(everything), everything.adopted, everything.left_out) == ({}, 0, [])
 
 
+def test_mark_of_a_token_that_is_in_use_is_not_declared() -> None:
+    """A new token in its place would begin with the mark of another one."""
+    used = token(marked("CI deploys", MARK), last_used_time="2026-11-01T12:00:00Z")
+    written = write([used])
+    (declared,) = read(written).values()
+    assert declared.arguments["description"] == "CI deploys"
+    assert "  # its description loses the mark under which an `up` made it\n" in written.text
+
+
 TOO_YOUNG = "its max_age_seconds must be a whole number of seconds from 600 to 315360000, not {}"
-HALF_MADE = "an `up` that was interrupted made it, and nobody got its secret: see `pulumi-avn-token audit`"
+HALF_MADE = "an `up` that was interrupted made it, and nobody has used it: see `pulumi-avn-token audit`"
 MARKED = "an `up` made it, and its stack may hold it and revoke it one day; if none does, name it by --prefix"
 
 

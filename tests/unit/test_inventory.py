@@ -175,7 +175,7 @@ def test_token_that_no_stack_holds_is_unmanaged(
 
 
 IN_AN_UP = "made it in an `up` that was interrupted, and nobody got its secret"
-UNLESS = "unless an `up` is running right now"
+UNLESS = "unless an `up` is running right now, or another state holds it"
 LEFT_BEHIND = (
     "undelivered",
     f"ingest of tokens/prod {IN_AN_UP}",
@@ -183,7 +183,7 @@ LEFT_BEHIND = (
 )
 HALF_MADE = (
     "undelivered",
-    "an `up` that was interrupted made it, and nobody got its secret",
+    "an `up` that was interrupted made it, and nobody has used it",
     f"{UNLESS}, {REVOKE}",
 )
 OF_ANOTHER = (
@@ -260,7 +260,7 @@ PROD = {tag("urn:pulumi:prod::tokens::t::ci"): "tokens/prod"}
     [
         (
             {"description": marked("CI deploys", MADE_BY_PROD), "last_used_time": None},
-            "an `up` of tokens/prod that was interrupted made it, and nobody got its secret",
+            "an `up` of tokens/prod that was interrupted made it, and nobody has used it",
             f"{UNLESS}, {REVOKE}",
         ),
         (
@@ -755,9 +755,9 @@ def test_tokens_of_other_users_are_kept_apart() -> None:
     own = [owned("ann@example.org", "u1"), owned("ann@new.example", "u1"), owned("ann@example.org"), owned(None)]
     foreign = [owned("bob@example.org", "u2"), owned("ann@example.org", "u2"), owned("bob@example.org")]
     both = [own[0], foreign[0], own[1], foreign[1], own[2], foreign[2], own[3]]
-    assert of_user(iter(both), ANN, [token()]) == (own, ["ann@example.org", "bob@example.org"])
-    assert of_user(own, ANN, []) == (own, [])
-    assert of_user([], ANN, [token()]) == ([], [])
+    assert of_user(iter(both), ANN, [token()]) == (own, ["ann@example.org", "bob@example.org"], [token()])
+    assert of_user(own, ANN, []) == (own, [], [])
+    assert of_user([], ANN, [token()]) == ([], [], [token()])
 
 
 def test_stacks_of_others_alone_cannot_be_judged() -> None:
@@ -769,7 +769,8 @@ def test_stacks_of_others_alone_cannot_be_judged() -> None:
         "all tokens of these stacks belong to bob@example.org, cleo@example.org, but the credential to ann@example.org,"
         " who cannot see them: use a credential of theirs"
     )
-    assert of_user([*foreign, owned(None)], ANN, [token()]) == ([owned(None)], ["bob@example.org", "cleo@example.org"])
+    read_only = of_user([*foreign, owned(None)], ANN, [token()])
+    assert read_only == ([owned(None)], ["bob@example.org", "cleo@example.org"], [token()])
     with pytest.raises(WrongAccountError):
         of_user([*foreign, owned(None)], ANN, [])
 
@@ -782,6 +783,27 @@ def test_stack_without_resources_is_known_by_its_name() -> None:
         assert read(empty, name) == ([], {})
     of_another = {"deployment": {"resources": [{"type": "pulumi:pulumi:Stack", "urn": "urn:pulumi:a::b::c::d"}]}}
     assert read(of_another, "organization/tokens/prod").makers == {tag("urn:pulumi:a::b"): "b/a"}
+
+
+def test_series_whose_prefix_is_a_secret_cannot_be_judged() -> None:
+    """To an audit that passed it over, its tokens would look as if nobody held them."""
+    wrapped = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:x"}
+    resource = {"type": SERIES_TYPE, "id": MARK, "urn": f"urn:pulumi:prod::tokens::{SERIES_TYPE}::ingest"}
+    for name in ("token_prefix", "previous_token_prefix"):
+        outs = {"token_prefix": PREFIX, "previous_token_prefix": "be/fore/that", name: wrapped}
+        with pytest.raises(ExportError) as caught:
+            read({"deployment": {"resources": [{**resource, "outputs": outs}]}})
+        assert str(caught.value) == (
+            f"{name} of ingest is a secret in it, so its tokens cannot be told: take it out of"
+            " additional_secret_outputs, and run `pulumi up`"
+        )
+
+
+def test_description_of_any_export_of_a_stack_is_known() -> None:
+    """Two exports of one stack may differ: what either tells of helps to recognise a token."""
+    bare, telling = (holding("its/own+own+", outs=outs) for outs in ({}, {"description": "CI deploys"}))
+    for held in ([bare, telling], [telling, bare]):
+        assert entries([token("an/other/one"), token("its/own+own+")], held)[0].status == "orphan"
 
 
 def test_reader_of_a_token_that_was_left_behind_is_named() -> None:
@@ -797,7 +819,8 @@ def test_what_a_stack_left_behind_is_told_though_its_tokens_are_anothers() -> No
     """An `up` with this user's credential was killed before anything of it was recorded: the account shows its mark."""
     foreign, makers = [owned("bob@example.org", "u2")], PROD
     sign = {"last_user_agent": user_agent("pulumi-avn-token/1.0", MADE_BY_PROD)}
-    assert of_user(foreign, ANN, [token(**sign)], makers) == ([], ["bob@example.org"])
+    left, other = token(**sign), token("an/other/one")
+    assert of_user(foreign, ANN, [other, left], makers) == ([], ["bob@example.org"], [left])
     for listed, stacks in (([token(**sign)], {}), ([token()], makers), ([], makers)):
         with pytest.raises(WrongAccountError):
             of_user(foreign, ANN, listed, stacks)
@@ -808,8 +831,8 @@ def test_whose_a_token_is_that_is_only_read_is_told_by_the_account() -> None:
     own, foreign = owned("ann@example.org"), owned("bob@example.org", "u2")
     here, elsewhere = owned(None, prefix="is/here/here"), owned(None, prefix="not/here/at+")
     listed = [token("is/here/here")]
-    assert of_user([own, foreign, here, elsewhere], ANN, listed) == ([own, here], ["bob@example.org"])
-    assert of_user([own, here, elsewhere], ANN, listed) == ([own, here, elsewhere], [])
+    assert of_user([own, foreign, here, elsewhere], ANN, listed) == ([own, here], ["bob@example.org"], listed)
+    assert of_user([own, here, elsewhere], ANN, listed) == ([own, here, elsewhere], [], listed)
 
 
 @pytest.mark.parametrize(
@@ -1048,7 +1071,7 @@ def test_export_that_is_read_can_be_audited(outs: dict[str, Any], name: str, val
     with contextlib.suppress(ExportError, WrongAccountError):
         holdings = list(find_holdings({"deployment": {"resources": [resource]}}))
         for tokens in ([], [token(expiry_time=in_time(days(1)))]):
-            own, others = of_user(holdings, ANN, tokens)
+            own, others, _ = of_user(holdings, ANN, tokens)
             for only in entries(tokens, own):
                 json.dumps(told(only))
                 is_ignored(only, ["x"])

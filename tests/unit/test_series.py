@@ -118,7 +118,7 @@ class FakeClient:
         self._called(f"update {token_prefix}", lambda: self._change(token_prefix, description=description))
         return self.tokens[token_prefix]
 
-    def revoke(self, token_prefix: str) -> None:
+    def revoke(self, token_prefix: str) -> bool:
         """Revoke a token."""
 
         def remove() -> None:
@@ -126,6 +126,7 @@ class FakeClient:
                 raise TokenNotFoundError("revoking failed (404)")
 
         self._called(f"revoke {token_prefix}", remove)
+        return True
 
     def _change(self, token_prefix: str, **changes: Any) -> None:
         if token_prefix not in self.tokens:
