@@ -45,7 +45,6 @@ def retries(sleep: Callable[[float], None]) -> Retry:
         allowed_methods=REPEATABLE,
         status_forcelist={502, 503, 504},
         backoff_factor=BACKOFF_SECONDS,
-        backoff_max=LONGEST_WAIT_SECONDS,
         raise_on_status=False,
         pause=sleep,
     )
