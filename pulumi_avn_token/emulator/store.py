@@ -8,6 +8,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pulumi_avn_token.emulator.errors import EmulatorError, short
 
 _APPLICATION_ID = 0x41564E54  # "AVNT", in the header of every file of ours
 _BUSY_SECONDS = 10.0  # how long to wait for another process's change
+_POLL_SECONDS = 0.01
 _PRIVATE = 0o600
 
 _SCHEMA = """
@@ -231,7 +233,7 @@ def _open(path: Path | None) -> sqlite3.Connection:
             _tighten(path)
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA journal_mode = WAL")
+        _use_wal(db)
         # A killed process loses nothing; a power cut may cost the last change.
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION_ID}; {_SCHEMA} COMMIT;")
@@ -239,6 +241,20 @@ def _open(path: Path | None) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Have readers and writers not wait for each other. Where two open one file, SQLite refuses that at once."""
+    give_up = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:  # noqa: PERF203 - it waits
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _refuse_foreign(db: sqlite3.Connection) -> None:

@@ -209,6 +209,25 @@ def test_stores_on_one_file_keep_each_others_changes(tmp_path: Path) -> None:
     store.close()
 
 
+def test_store_waits_for_others_that_open_the_file(tmp_path: Path) -> None:
+    """SQLite refuses a change of the file's mode at once where another opens it: that is no reason to fail."""
+    failures: list[BaseException] = []
+
+    def open_(path: Path) -> None:
+        try:
+            Store(path).close()
+        except BaseException as error:  # noqa: BLE001 - told by the test below
+            failures.append(error)
+
+    for number in range(200):
+        threads = [threading.Thread(target=open_, args=(tmp_path / f"db{number}",)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
 def test_quota_holds_between_stores(tmp_path: Path) -> None:
     """Two stores on one file cannot both give the last place of a quota away."""
     stores = [Store(tmp_path / "db"), Store(tmp_path / "db")]
