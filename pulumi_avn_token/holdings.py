@@ -37,7 +37,7 @@ class Holding:
     @property
     def name(self) -> str:
         """The name of the resource in the program."""
-        return one_line(self.urn.split("::", 3)[-1])
+        return _name(self.urn)
 
     @property
     def is_managed(self) -> bool:
@@ -90,7 +90,7 @@ def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
     is_series = lifecycle.REASON in outs or resource["type"] == SERIES_TYPE
     hidden = [name for name in _PREFIXES if isinstance(outputs.get(name), Mapping)]
     if is_series and hidden:
-        what = f"{hidden[0]} of {one_line(urn.split('::', 3)[-1])} is a secret in it, so its tokens cannot be told"
+        what = f"{hidden[0]} of {_name(urn)} is a secret in it, so its tokens cannot be told"
         raise ExportError(f"{what}: take it out of additional_secret_outputs, and run `pulumi up`")
     current = outs.get("token_prefix") or (None if is_series else id_[:PREFIX_LENGTH])
     role: Role = "read" if resource.get("external") else "leaving" if resource.get("delete") else "current"
@@ -113,6 +113,10 @@ def _of_resource(resource: Mapping[str, Any]) -> Iterator[Holding]:
         yield holding(previous, "leaving" if role == "leaving" else "previous", _of_previous(outs))
     for stray in map(_text, outputs.get(rotation.STRAYS) or ()):
         yield holding(stray, "stray", {name: outs[name] for name in _OF_THE_RESOURCE if name in outs})
+
+
+def _name(urn: str) -> str:
+    return one_line(urn.split("::", 3)[-1])
 
 
 def _stack(urn: str) -> str:

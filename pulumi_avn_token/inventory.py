@@ -130,11 +130,11 @@ def of_user(
     others = sorted({one_line(holding.made_as.user) for holding in foreign if holding.made_as})
     if others and not own:
         judged = [token for token in judged if marks.tag_in(marks.find_mark(token) or "") in makers]
-    if others and not own and not judged:
-        raise WrongAccountError(
-            f"all tokens of these stacks belong to {', '.join(others)}, but the credential to {user.user}, who cannot"
-            " see them: use a credential of theirs"
-        )
+        if not judged:
+            raise WrongAccountError(
+                f"all tokens of these stacks belong to {', '.join(others)}, but the credential to {user.user}, who"
+                " cannot see them: use a credential of theirs"
+            )
     return own, others, judged
 
 

@@ -6,7 +6,6 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -70,24 +69,28 @@ def parse(content: bytes, name: str) -> dict[str, Declaration]:
         raise ManifestError([Fault(name, *_describe(error, text))]) from None
     except (ValueError, OverflowError):
         raise ManifestError([Fault(name, 1, 1, "is not YAML: an escape or a number in it is too large")]) from None
+    reader, tokens, is_all = _Reader(), {}, True
     try:
-        values = _count(root, {}) if root is not None else 0
+        _check_size(root)
+        tokens = reader.manifest(root)
     except _Fault as fault:
-        raise ManifestError([Fault(name, *fault.place, fault.what)]) from None
-    if values > MOST_VALUES:
-        what = f"is too large: it comes to over {MOST_VALUES:,} values, each alias counted as what it stands for"
-        raise ManifestError([Fault(name, 1, 1, what)])
-    reader = _Reader()
-    tokens, is_whole = {}, False
-    with suppress(_TooMany):
-        tokens, is_whole = reader.manifest(root), True
+        reader.faults.append(fault)
+    except _TooMany:
+        is_all = False
     if reader.faults:
         faults = sorted(reader.faults, key=lambda fault: fault.place)
         told = [Fault(name, *fault.place, fault.what) for fault in faults]
-        if not is_whole:
+        if not is_all:
             told.append(Fault(name, *faults[-1].place, "there is more that is wrong; correct this first"))
         raise ManifestError(told)
     return tokens
+
+
+def _check_size(root: yaml.Node | None) -> None:
+    """Refuse what its aliases make too large, before any of it is read. _Fault: it is."""
+    if root is not None and _count(root, {}) > MOST_VALUES:
+        what = f"is too large: it comes to over {MOST_VALUES:,} values, each alias counted as what it stands for"
+        raise _Fault(None, what)
 
 
 def _count(node: yaml.Node, counted: dict[int, int]) -> int:

@@ -406,24 +406,22 @@ class RotatingAccessTokenProvider(_Provider):
         if not (is_now or plan.asks or lifecycle.is_ending(olds, news, now)):
             return plan, olds
         try:
-            return self._planned_anew(id_, olds, news)
+            anew, seen = self._planned_anew(id_, olds, news)
         except ApiError as error:
             if writes:
                 raise
             if told is None:
                 self._say("warning", f"the account could not be asked, so this rests on the state alone: {error}", news)
             return plan, olds
+        # What the account shows as declared already is still to be recorded.
+        return dataclasses.replace(anew, records=anew.records or plan.describes), seen
 
     def _planned_anew(
         self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
     ) -> tuple[rotation.Plan, dict[str, Any]]:
         """The plan for what the account shows, by the service's clock, and that."""
         seen = self._series(id_, lifecycle.owner(olds), news).observe(olds)
-        plan = rotation.decide(seen, news, self.operation.now())
-        is_described = olds.get("description") == news.get(
-            "description"
-        )  # if not, the account may be ahead of the state
-        return dataclasses.replace(plan, records=plan.records or not is_described), seen
+        return rotation.decide(seen, news, self.operation.now()), seen
 
     def _warn_of_windows(self, outs: Mapping[str, Any]) -> None:
         self._warn_of_long_window(outs)

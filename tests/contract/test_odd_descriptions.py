@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -45,3 +46,19 @@ def test_any_description_is_the_tokens_own(account: Emulator, kind: str, first: 
         assert engine.resources[0]["outputs"]["description"] == before[0]["outputs"]["description"]
     engine.destroy()
     assert observer.valid() == {}
+
+
+def test_description_that_somebody_has_set_already_is_recorded() -> None:
+    """Also where the account is asked anyway, since the token was about to rotate, and shows it as declared."""
+    seconds = [time.time() - 25 * DAY]
+    how = {"max_age_seconds": 30 * DAY, "extend_when_used": True, "early_rotation_window_seconds": 10 * DAY}
+    with Emulator(clock=lambda: seconds[0]) as emulator:
+        engine, observer = SmallEngine(emulator, TOKEN_TYPE), Observer(emulator)
+        engine.up(description="CI", **how)
+        before = engine.outs
+        seconds[0] += 25 * DAY
+        assert observer.works(before["full_token"])
+        observer.describe(before["token_prefix"], "CI 2")
+        engine.up(description="CI 2", **how)
+        assert engine.outs["token_prefix"] == before["token_prefix"]
+        assert engine.outs["description"] == "CI 2"

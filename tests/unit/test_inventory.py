@@ -817,11 +817,11 @@ def test_reader_of_a_token_that_was_left_behind_is_named() -> None:
 
 def test_what_a_stack_left_behind_is_told_though_its_tokens_are_anothers() -> None:
     """An `up` with this user's credential was killed before anything of it was recorded: the account shows its mark."""
-    foreign, makers = [owned("bob@example.org", "u2")], PROD
+    foreign = [owned("bob@example.org", "u2")]
     sign = {"last_user_agent": user_agent("pulumi-avn-token/1.0", MADE_BY_PROD)}
     left, other = token(**sign), token("an/other/one")
-    assert of_user(foreign, ANN, [other, left], makers) == ([], ["bob@example.org"], [left])
-    for listed, stacks in (([token(**sign)], {}), ([token()], makers), ([], makers)):
+    assert of_user(foreign, ANN, [other, left], PROD) == ([], ["bob@example.org"], [left])
+    for listed, stacks in (([token(**sign)], {}), ([token()], PROD), ([], PROD)):
         with pytest.raises(WrongAccountError):
             of_user(foreign, ANN, listed, stacks)
 

@@ -450,7 +450,7 @@ def test_token_of_many_values_under_many_names_is_counted(monkeypatch: pytest.Mo
     """What grows with the square of a file is refused before any of it is read."""
     items = ", ".join(f"k{number}: v" if "[" not in entries else f"s{number}" for number in range(3000))
     content = shared(entries.format(items), 3000)
-    monkeypatch.setattr(manifest, "_Reader", None)
+    monkeypatch.setattr("pulumi_avn_token.manifest._Reader.manifest", None)
     assert len(content) < 2**16
     assert faults(content) == (TOO_LARGE,)
 
