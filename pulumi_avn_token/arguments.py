@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "overlap_seconds": (0, MAX_AGE_SECONDS - 1),
 }
 """The least and the most of each number of seconds."""
+NAME_OF_CREDENTIALS = r"[A-Z_][A-Z0-9_]*|[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+"
+"""An environment variable in capitals, or a stack setting with its namespace: no token is like either."""
 RETIREMENTS = ("when_idle", "after_overlap")
 MAX_LIST_LENGTH = 100
 FIRST_INEXACT_NUMBER = 2**53
@@ -39,6 +42,16 @@ def find_faults_of_series(arguments: Mapping[str, Any], unknown: Collection[str]
     required = ("description", "max_age_seconds", "early_rotation_window_seconds")
     faults, sound, unsure = _faults_of_each(_CHECKS_OF_SERIES, required, arguments, unknown)
     return [*faults, *_window_faults(sound, unsure), *_overlap_faults(sound)]
+
+
+def find_faults_of_credentials(value: Any) -> Iterator[str]:
+    """What is wrong with the argument `credentials`."""
+    yield from _text()(value)
+    if isinstance(value, str) and value and not re.fullmatch(NAME_OF_CREDENTIALS, value):
+        yield (
+            "must be the name of an environment variable, such as AIVEN_TOKEN_STAGING, or of a stack setting, such as"
+            " staging:apiToken, and never the secret"
+        )
 
 
 def _faults_of_each(
@@ -185,6 +198,7 @@ _CHECKS_OF_BOTH: dict[str, Callable[[Any], Iterator[str]]] = {
     "scopes": _strings,
     "early_rotation_window_seconds": _seconds(*RANGES["early_rotation_window_seconds"]),
     "rotation_triggers": _triggers,
+    "credentials": find_faults_of_credentials,
 }
 _CHECKS = {**_CHECKS_OF_BOTH, "adopt_prefix": _text(), "full_token": _text()}
 _CHECKS_OF_SERIES = {

@@ -5,21 +5,17 @@ from __future__ import annotations
 import ipaddress
 import json
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pulumi_avn_token.arguments import find_faults_of_credentials
 from pulumi_avn_token.errors import CredentialError
 
 DEFAULT_URL = "https://api.aiven.io"
 STACK_TOKEN = "aiven:apiToken"  # noqa: S105 - the name of a setting, as in Aiven's own Pulumi provider
 STACK_URL = "aiven:apiUrl"
-
-_STALE_STACK_CONFIGURATION = (
-    f"the stack configuration ({STACK_TOKEN}); refresh and destroy are given the configuration of the last `pulumi up`,"
-    " so after a change of it set AIVEN_TOKEN in the environment, which comes first"
-)
 
 _FROM_THE_NEXT_UP = "which a refresh or a destroy knows from the next `pulumi up` on"
 
@@ -41,28 +37,60 @@ def find_credential(
     environ: Mapping[str, str],
     stack: Callable[[str], str | None] | None = None,
     home: Callable[[], Path] = Path.home,
+    named: str | None = None,
 ) -> Credential:
     """Find the credential to use; `stack` looks up a setting of the stack configuration such as `aiven:apiToken`.
 
     The first that is set and not empty: `AIVEN_TOKEN`, `AIVEN_AUTH_TOKEN`, the stack's `aiven:apiToken`, the official
     CLI's credentials file. The environment comes first since it is current, while refresh and destroy get the stack
     configuration of the last `up`. CredentialError: there is none, or something about it cannot be used.
+
+    named: the environment variable, or the stack setting (with a colon), that alone is to be looked at. Its URL is in
+    the one named alike, if that is set: `AIVEN_WEB_URL_STAGING` beside `AIVEN_TOKEN_STAGING`, `staging:apiUrl` beside
+    `staging:apiToken`; else the usual one.
     """
     look_up = stack or (lambda _key: None)
+    if named is not None:
+        return _find_named(named, environ, look_up)
     for token, source in _tokens(environ, look_up, home):
         if token:
-            _check_token(token, source)
-            return Credential(
-                token=token,
-                source=source,
-                url=_checked_url(environ, look_up),
-                ca_bundle=_checked_ca_bundle(environ),
-            )
+            return _credential(token, source, environ, look_up)
     in_the_stack = f", or `pulumi config set --secret {STACK_TOKEN}` ({_FROM_THE_NEXT_UP})" if stack else ""
     raise CredentialError(
         f"no Aiven credential: set AIVEN_TOKEN in the environment{in_the_stack}, or log in with `avn user login`"
         f" (no AIVEN_AUTH_TOKEN either, and no credentials in {_credentials_file(environ, home)})"
     )
+
+
+def _find_named(named: str, environ: Mapping[str, str], stack: Callable[[str], str | None]) -> Credential:
+    """The credential that an argument `credentials` names: if that is missing, no other account is to be met."""
+    for fault in find_faults_of_credentials(named):
+        raise CredentialError(f"credentials {fault}")
+    namespace, is_setting, _ = named.partition(":")
+    if is_setting:
+        token, source = stack(named), _stale(named, "run `pulumi up` first")
+        missing = f"the stack setting {named}: `pulumi config set --secret {named}`, {_FROM_THE_NEXT_UP}"
+        url = (stack(f"{namespace}:apiUrl"), f"{namespace}:apiUrl")
+    else:
+        token, source = environ.get(named), f"the environment variable {named}"
+        missing = f"the environment variable {named}: set it"
+        sibling = named.replace("TOKEN", "WEB_URL")
+        url = (environ.get(sibling) if sibling != named else None, sibling)
+    if not token:
+        raise CredentialError(f"no Aiven credential in what credentials names, {missing}")
+    return _credential(token, source, environ, stack, url)
+
+
+def _credential(
+    token: str,
+    source: str,
+    environ: Mapping[str, str],
+    stack: Callable[[str], str | None],
+    *own_url: tuple[str | None, str],
+) -> Credential:
+    _check_token(token, source)
+    urls = (*own_url, (environ.get("AIVEN_WEB_URL"), "AIVEN_WEB_URL"), (stack(STACK_URL), STACK_URL))
+    return Credential(token=token, source=source, url=_checked_url(urls), ca_bundle=_checked_ca_bundle(environ))
 
 
 def _tokens(
@@ -71,9 +99,16 @@ def _tokens(
     """Each place to look, in order; lazily, so that a broken file does not matter where the environment has a token."""
     for name in ("AIVEN_TOKEN", "AIVEN_AUTH_TOKEN"):
         yield environ.get(name), f"the environment variable {name}"
-    yield stack(STACK_TOKEN), _STALE_STACK_CONFIGURATION
+    yield stack(STACK_TOKEN), _stale(STACK_TOKEN, "set AIVEN_TOKEN in the environment, which comes first")
     path = _credentials_file(environ, home)
     yield _token_in(path), f"the official CLI's credentials file {path}"
+
+
+def _stale(setting: str, remedy: str) -> str:
+    return (
+        f"the stack configuration ({setting}); refresh and destroy are given the configuration of the last `pulumi up`,"
+        f" so after a change of it {remedy}"
+    )
 
 
 def _credentials_file(environ: Mapping[str, str], home: Callable[[], Path]) -> Path:
@@ -113,9 +148,9 @@ def _check_token(token: str, source: str) -> None:
         )
 
 
-def _checked_url(environ: Mapping[str, str], stack: Callable[[str], str | None]) -> str:
-    places = ((environ.get("AIVEN_WEB_URL"), "AIVEN_WEB_URL"), (stack(STACK_URL), STACK_URL), (DEFAULT_URL, "default"))
-    url, source = next((url, source) for url, source in places if url)
+def _checked_url(places: Iterable[tuple[str | None, str]]) -> str:
+    """The first that is set, of which each has the name of its place beside it."""
+    url, source = next(((url, source) for url, source in places if url), (DEFAULT_URL, "default"))
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

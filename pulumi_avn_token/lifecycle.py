@@ -35,7 +35,10 @@ SETTINGS = ("max_age_seconds", "extend_when_used", "ip_allowlist", "scopes")
 DECLARED = "__declared"
 """The output that records the settings as they were declared, beside what the service made of them."""
 
-RECORDED_ARGUMENTS = ("early_rotation_window_seconds", "rotation_triggers", "adopt_prefix")
+CREDENTIALS = "credentials"
+"""The argument, and the output, that names where the credential is which has the token's account."""
+
+RECORDED_ARGUMENTS = ("early_rotation_window_seconds", "rotation_triggers", "adopt_prefix", CREDENTIALS)
 """The arguments that only the state knows."""
 
 REASON = "rotation_reason"

@@ -358,6 +358,7 @@ _KEYS_OF_BOTH: Mapping[str, Key] = {
     "ip_allowlist": Key("ip_allowlist", "texts"),
     "scopes": Key("scopes", "texts"),
     "rotation_triggers": Key("rotation_triggers", "triggers"),
+    "credentials": Key("credentials", "text"),
 }
 
 KEYS: Mapping[str, Key] = {

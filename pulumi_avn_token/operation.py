@@ -26,7 +26,8 @@ class Operation:
     """What all providers of a host process share: the engine starts one process for each of its operations.
 
     `environ` and the stack's configuration say where the credential is; `now` is the machine's clock; `sleep` waits,
-    in seconds; `say` shows a message, about the resource of a URN.
+    in seconds; `say` shows a message, about the resource of a URN. `named`, in its methods, is what a resource's
+    `credentials` says: None, the usual credential.
     """
 
     def __init__(
@@ -46,33 +47,35 @@ class Operation:
         self._environ = environ
         self._stack: Callable[[str], str | None] = lambda _key: None
         self._lock = threading.RLock()
-        self._credential: Credential | None = None
-        self._account: Account | None = None
+        self._credentials: dict[str | None, Credential] = {}
+        self._accounts: dict[Credential, Account] = {}
 
     def configure(self, stack: Callable[[str], str | None]) -> None:
         """Take the stack's configuration: a look-up of a key such as `aiven:apiToken`."""
         self._stack = stack
 
-    def now(self) -> datetime:
+    def now(self, named: str | None = None) -> datetime:
         """The time: the service's, once it has answered, since it is the one that lets tokens expire."""
-        return self._machine() + (self._account.clock_skew if self._account else timedelta())
+        with self._lock:
+            account = self._accounts.get(self._credentials[named]) if named in self._credentials else None
+        return self._machine() + (account.clock_skew if account else timedelta())
 
-    def credential(self) -> Credential:
+    def credential(self, named: str | None = None) -> Credential:
         """The credential to use. CredentialError: there is none, or it cannot be used; no request is made."""
         with self._lock:
-            if self._credential is None:
-                self._credential = find_credential(self._environ, self._stack)
-            return self._credential
+            if named not in self._credentials:
+                self._credentials[named] = find_credential(self._environ, self._stack, named=named)
+            return self._credentials[named]
 
-    def account(self) -> Account:
+    def account(self, named: str | None = None) -> Account:
         """The credential's account, the same for all threads."""
         with self._lock:
-            if self._account is None:
+            credential = self.credential(named)
+            if credential not in self._accounts:
                 # Not before it is needed: a program that only declares tokens loads this module too.
                 from pulumi_avn_token.account import Account  # noqa: PLC0415
                 from pulumi_avn_token.client import Client  # noqa: PLC0415
 
-                credential = self.credential()
                 client = Client(credential, sleep=self._sleep, now=self._machine)
-                self._account = Account(client, credential, self._machine)
-            return self._account
+                self._accounts[credential] = Account(client, credential, self._machine)
+            return self._accounts[credential]

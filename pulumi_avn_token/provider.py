@@ -33,6 +33,9 @@ from pulumi_avn_token.operation import Operation
 from pulumi_avn_token.terminal import inert
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pulumi_avn_token.account import Account
     from pulumi_avn_token.diagnostics import Severity
     from pulumi_avn_token.series import Series
 
@@ -73,11 +76,13 @@ class _Provider(ResourceProvider):
         unknown = {name for name, value in news.items() if contains_unknowns(value)}
         known = {name: value for name, value in news.items() if name not in unknown and name != "__provider"}
         faults = self._faults(known, unknown)
+        is_account_known = lifecycle.CREDENTIALS not in {*unknown, *(name for name, _ in faults)}
         try:
-            self.operation.credential()
+            if is_account_known:
+                self.operation.credential(_named(known))
         except CredentialError as error:
             faults.append(("credential", str(error)))
-        if not faults:
+        if is_account_known and not faults:
             faults = self._faults_of_account(_olds, known)
         # Named in the reason and not as the failure's property, whose value the engine would print, even of a secret.
         return CheckResult(news, [CheckFailure("", inert(f"{name}: {reason}")) for name, reason in faults])
@@ -87,6 +92,22 @@ class _Provider(ResourceProvider):
 
     def _faults_of_account(self, _olds: Mapping[str, Any], _known: Mapping[str, Any]) -> list[Fault]:
         return []
+
+    def _account(self, bag: Mapping[str, Any]) -> Account:
+        return self.operation.account(_named(bag))
+
+    def _now(self, bag: Mapping[str, Any]) -> datetime:
+        return self.operation.now(_named(bag))
+
+    def _why_moved(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
+        """Why it is to be made anew in another account; None: it is not, whatever its credential is called now."""
+        made_as = lifecycle.owner(olds)
+        if made_as is None or _named(olds) == _named(news):
+            return None
+        owner = self._account(news).owner()
+        if owner.is_same_as(made_as):
+            return None
+        return f"it is in the account of {made_as.user}, and credentials names that of {owner.user} now"
 
     def _go_on_holding(self, token_prefix: str, bag: Mapping[str, Any]) -> None:
         if self.operation.adoptions.was_taken(token_prefix):
@@ -108,7 +129,7 @@ class _Provider(ResourceProvider):
         from pulumi_avn_token.series import Series  # noqa: PLC0415 - a program that only declares does without it
 
         mark, warn = marks.mark_of(id_, _urn(bag)), partial(self._say, "warning", bag=bag)
-        return Series(mark, self.operation.account(), owner, now=self.operation.now, warn=warn)
+        return Series(mark, self._account(bag), owner, now=partial(self._now, bag), warn=warn)
 
     def _warn_of_long_window(self, outs: Mapping[str, Any]) -> None:
         if lifecycle.is_window_too_long(outs):
@@ -125,6 +146,11 @@ def _urn(bag: Mapping[str, Any]) -> str:
     return urn if isinstance(urn, str) else ""
 
 
+def _named(bag: Mapping[str, Any]) -> str | None:
+    """Where the credential is, as inputs or outputs name it."""
+    return bag.get(lifecycle.CREDENTIALS)
+
+
 def _new_mark(kind: str, bag: Mapping[str, Any]) -> str:
     return marks.new_mark(kind, _urn(bag), secrets.token_hex(4))
 
@@ -138,8 +164,10 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Compare the recorded with the declared and with the clock, offline unless a due expiry may have moved."""
+        if contains_unknowns(_named(_news)):
+            return DiffResult(changes=True)
         was_series, prefix = lifecycle.REASON in _olds, _token_prefix(_id, _olds)
-        olds = self._seen_of_series(_id, _olds) if was_series else _olds
+        olds = self._seen_of_series(_id, _olds, _news) if was_series else _olds
         decision, olds = self._decided(prefix, olds, _news)
         if isinstance(decision, lifecycle.Replace):
             self.operation.adoptions.let_go(prefix, _urn(_news))
@@ -153,7 +181,7 @@ class AccessTokenProvider(_Provider):
             self._say("info", f"token {shown(prefix)} stays, and is no series any longer: none is made", _news)
         if new := lifecycle.find_new_triggers(olds, _news):
             self._say("info", new, _news)
-        if end := lifecycle.find_end(olds, _news, self.operation.now()):
+        if end := lifecycle.find_end(olds, _news, self._now(_news)):
             self._say("warning", f"token {shown(prefix)} {end}", _news)
         is_described = _olds.get("description") == _news.get("description")  # whatever the account shows by now
         return DiffResult(changes=isinstance(decision, lifecycle.Update) or not is_described)
@@ -161,7 +189,7 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make a token, or take over the one to adopt, and build the state from that answer."""
-        account, adopted = self.operation.account(), props.get("adopt_prefix")
+        account, adopted = self._account(props), props.get("adopt_prefix")
         owner = account.owner()  # asked first: nothing that may fail comes after the token is made
         if adopted is None or self.operation.adoptions.begin_rotation(adopted):
             mark, warn = _new_mark(marks.OF_A_TOKEN, props), partial(self._say, "warning", bag=props)
@@ -188,7 +216,7 @@ class AccessTokenProvider(_Provider):
     @_told_briefly
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Read a token from the list that the whole operation shares; the secret is carried forward."""
-        token = self._found(_token_prefix(id_, props), props)
+        token = self._found(_token_prefix(id_, props), props, props)
         if token is None:
             return self._missing(id_, props)
         outs = {name: value for name, value in props.items() if name != lifecycle.GONE}
@@ -204,7 +232,7 @@ class AccessTokenProvider(_Provider):
         outs["full_token"] = lifecycle.known_secret(_olds, _news)
         if _news["description"] != _olds.get("description"):
             prefix = _token_prefix(_id, _olds)
-            token = self.operation.account().update(prefix, _news["description"], lifecycle.owner(_olds))
+            token = self._account(_news).update(prefix, _news["description"], lifecycle.owner(_olds))
             outs |= lifecycle.shown(token, _news["description"])
         return UpdateResult(outs)
 
@@ -214,7 +242,7 @@ class AccessTokenProvider(_Provider):
         prefix = _token_prefix(_id, _props)
         if self._is_held(prefix, _props):
             return
-        self.operation.account().revoke(prefix, lifecycle.owner(_props))
+        self._account(_props).revoke(prefix, lifecycle.owner(_props))
         if _props.get("adopt_prefix") is not None:
             self.operation.adoptions.revoked(_props["adopt_prefix"])
 
@@ -228,7 +256,7 @@ class AccessTokenProvider(_Provider):
         if self.operation.adoptions.is_rotating(adopted):
             return []
         try:
-            token = self._meant(adopted)
+            token = self._meant(adopted, arguments)
             self.operation.adoptions.check_free(token.token_prefix)
         except AvnTokenError as error:
             return [("adopt_prefix", str(error))]
@@ -239,21 +267,21 @@ class AccessTokenProvider(_Provider):
         return faults
 
     def _adopted(self, given: str, arguments: Mapping[str, Any]) -> TokenInfo:
-        token = self._meant(given)
+        token = self._meant(given, arguments)
         for name, mismatch in adoption.find_mismatches(token, arguments):
             raise AdoptionError(f"{name} {mismatch}")
         return token
 
-    def _meant(self, given: str) -> TokenInfo:
-        return adoption.find_meant(given, self.operation.account().tokens())
+    def _meant(self, given: str, arguments: Mapping[str, Any]) -> TokenInfo:
+        return adoption.find_meant(given, self._account(arguments).tokens())
 
-    def _seen_of_series(self, id_: str, olds: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _seen_of_series(self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Mapping[str, Any]:
         """A series that is to be a token alone, as the account shows it. AvnTokenError: it has other tokens yet.
 
         The account is asked even for what the state does not show: who but the series would ever find its strays?
         """
-        seen = self._series(id_, lifecycle.owner(olds), olds).observe(olds)
-        if hindrance := rotation.find_hindrance(seen, self.operation.now()):
+        seen = self._series(id_, lifecycle.owner(olds), news).observe(olds)
+        if hindrance := rotation.find_hindrance(seen, self._now(news)):
             raise AvnTokenError(hindrance)
         return seen
 
@@ -261,30 +289,32 @@ class AccessTokenProvider(_Provider):
         self, token_prefix: str, olds: Mapping[str, Any], news: Mapping[str, Any]
     ) -> tuple[lifecycle.Decision, Mapping[str, Any]]:
         """The decision, and the outputs that it is about: the account's, where theirs are due and may be stale."""
-        now = self.operation.now()
+        if moved := self._why_moved(olds, news):
+            return lifecycle.Replace((lifecycle.CREDENTIALS,), moved), olds
+        now = self._now(news)
         decision = lifecycle.decide(olds, news, now)
         is_due = isinstance(decision, lifecycle.Replace) and decision.reason is not None
         if lifecycle.is_stale(olds) and (is_due or lifecycle.is_ending(olds, news, now)):
-            olds = self._asked_anew(token_prefix, olds)
-            decision = lifecycle.decide(olds, news, self.operation.now())
+            olds = self._asked_anew(token_prefix, olds, news)
+            decision = lifecycle.decide(olds, news, self._now(news))
         if isinstance(decision, lifecycle.Replace):
-            self.operation.account().confirm(token_prefix, lifecycle.owner(olds))
-            decision = lifecycle.decide(olds, news, self.operation.now())  # by the service's clock, known now
+            self._account(news).confirm(token_prefix, lifecycle.owner(olds))
+            decision = lifecycle.decide(olds, news, self._now(news))  # by the service's clock, known now
         return decision, olds
 
-    def _found(self, token_prefix: str, outs: Mapping[str, Any]) -> TokenInfo | None:
-        return self.operation.account().find(token_prefix, lifecycle.owner(outs), outs.get("full_token"))
+    def _found(self, token_prefix: str, outs: Mapping[str, Any], bag: Mapping[str, Any]) -> TokenInfo | None:
+        return self._account(bag).find(token_prefix, lifecycle.owner(outs), outs.get("full_token"))
 
-    def _asked_anew(self, token_prefix: str, olds: Mapping[str, Any]) -> dict[str, Any]:
-        token = self._found(token_prefix, olds)
+    def _asked_anew(self, token_prefix: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+        token = self._found(token_prefix, olds, news)
         if token is None:
-            return {**olds, lifecycle.GONE: lifecycle.why_missing(olds, self.operation.now())}
+            return {**olds, lifecycle.GONE: lifecycle.why_missing(olds, self._now(news))}
         return {**olds, **lifecycle.shown(token, olds.get("description"))}
 
     def _missing(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if lifecycle.DECLARED not in props:
             return self._missing_to_a_reader(id_, props)
-        gone = lifecycle.why_missing(props, self.operation.now())
+        gone = lifecycle.why_missing(props, self._now(props))
         token = shown(_token_prefix(id_, props))
         self._say("warning", f"token {token} {lifecycle.HOW[gone]}; the next `pulumi up` makes a new one", props)
         if props.get("adopt_prefix") is None:
@@ -328,12 +358,17 @@ class RotatingAccessTokenProvider(_Provider):
     @_told_briefly
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Plan the next step, offline unless that depends on what the account shows, and tell why."""
+        if contains_unknowns(_named(_news)):
+            return DiffResult(changes=True)
+        if moved := self._why_moved(_olds, _news):
+            self._say("info", f"the series is due to be replaced by a new one: {moved}", _news)
+            return DiffResult(changes=True, replaces=[lifecycle.CREDENTIALS])
         plan, seen = self._planned(_id, _olds, _news, None)
         for prefix in filter(None, rotation.held(seen)):
             self._go_on_holding(prefix, _news)
         if plan.rotation is not None:
-            self.operation.account().confirm(seen["token_prefix"], lifecycle.owner(_olds))
-        elif end := lifecycle.find_end(seen, _news, self.operation.now()):
+            self._account(_news).confirm(seen["token_prefix"], lifecycle.owner(_olds))
+        elif end := lifecycle.find_end(seen, _news, self._now(_news)):
             self._say("warning", f"token {shown(seen['token_prefix'])} {end}", _news)
         self._tell(plan, seen, _news)
         self.operation.plans[_id] = plan
@@ -342,7 +377,7 @@ class RotatingAccessTokenProvider(_Provider):
     @_told_briefly
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make the first token of a new series."""
-        owner, id_ = self.operation.account().owner(), _new_mark(marks.OF_A_SERIES, props)
+        owner, id_ = self._account(props).owner(), _new_mark(marks.OF_A_SERIES, props)
         outs = {**self._series(id_, owner, props).begin(props), **_identity(owner, props)}
         self.operation.adoptions.hold(outs["token_prefix"], _urn(props))
         self._warn_of_windows(outs)
@@ -369,7 +404,7 @@ class RotatingAccessTokenProvider(_Provider):
         """Rotate, retire and describe, as is planned from what the account shows now."""
         told = self.operation.plans.get(_id, rotation.Plan())
         plan, seen = self._planned(_id, _olds, _news, told)
-        if plan.retirement == "idle" and self.operation.account().forget_old_list():
+        if plan.retirement == "idle" and self._account(_news).forget_old_list():
             plan, seen = self._planned(_id, _olds, _news, told)
         if plan != told:
             self._tell(plan, seen, _news)
@@ -399,7 +434,7 @@ class RotatingAccessTokenProvider(_Provider):
 
         told: the plan that is to be carried out; None: nothing is carried out yet.
         """
-        now = self.operation.now()
+        now = self._now(news)
         plan = rotation.decide(olds, news, now)
         writes = plan.writes or (told is not None and told.writes)
         is_now = told is not None and writes
@@ -421,7 +456,7 @@ class RotatingAccessTokenProvider(_Provider):
     ) -> tuple[rotation.Plan, dict[str, Any]]:
         """The plan for what the account shows, by the service's clock, and that."""
         seen = self._series(id_, lifecycle.owner(olds), news).observe(olds)
-        return rotation.decide(seen, news, self.operation.now()), seen
+        return rotation.decide(seen, news, self._now(news)), seen
 
     def _warn_of_windows(self, outs: Mapping[str, Any]) -> None:
         self._warn_of_long_window(outs)
@@ -429,7 +464,7 @@ class RotatingAccessTokenProvider(_Provider):
             self._say("warning", conflict, outs)
 
     def _tell(self, plan: rotation.Plan, seen: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        for severity, message in rotation.notices(plan, seen, news, self.operation.now()):
+        for severity, message in rotation.notices(plan, seen, news, self._now(news)):
             self._say(severity, message, news)
 
 

@@ -47,6 +47,8 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
     last_used_time: Output[str | None]
     last_ip: Output[str | None]
     last_user_agent: Output[str | None]
+    credentials: Output[str | None]
+    """Where the credential is, as declared."""
 
     def __init__(  # noqa: PLR0913 - the fields of the API, and what this package adds
         self,
@@ -61,6 +63,7 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
         rotation_triggers: Input[Mapping[str, Any]] | None = None,
         adopt_prefix: Input[str] | None = None,
         full_token: Input[str] | None = None,
+        credentials: Input[str] | None = None,
         opts: ResourceOptions | None = None,
     ) -> None:
         """Declare a token. Bad values fail in the preview, all of them at once.
@@ -74,6 +77,9 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
         rotation_triggers: any changed value makes a new token; introducing or removing the argument does not.
         adopt_prefix: take over the token with this prefix instead of making one; the full token does as well.
         full_token: the secret of the token to adopt, where known.
+        credentials: the environment variable, such as AIVEN_TOKEN_STAGING, or the stack setting, such as
+            staging:apiToken, where the credential is; absent: where it usually is. One of another user makes a new
+            token in that user's account, and revokes this one.
         """
         self._declare(
             resource_name,
@@ -87,20 +93,30 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
                 "rotation_triggers": rotation_triggers,
                 "adopt_prefix": _hidden_if_full(adopt_prefix),
                 "full_token": None if full_token is None else Output.secret(full_token),
+                "credentials": credentials,
             },
             _succeeding(SERIES_TYPE, resource_name, opts),
         )
 
     @classmethod
-    def get(cls, resource_name: str, id: Input[str], opts: ResourceOptions | None = None) -> Self:  # noqa: A002
+    def get(
+        cls,
+        resource_name: str,
+        id: Input[str],  # noqa: A002 - as Pulumi calls it
+        opts: ResourceOptions | None = None,
+        *,
+        credentials: Input[str] | None = None,
+    ) -> Self:
         """Read the token with the prefix `id` without managing it: it is neither changed nor revoked.
+
+        credentials: where the credential is, as for a token that is declared.
 
         InvalidRequestError: it is a full token, which the engine would show and store in the open.
         """
         prefix = _prefix(id) if isinstance(id, str) else Output.concat(id).apply(_prefix)
         token = cls.__new__(cls)
         token._declare(  # noqa: SLF001 - its own kind
-            resource_name, {}, ResourceOptions.merge(opts, ResourceOptions(id=prefix))
+            resource_name, {"credentials": credentials}, ResourceOptions.merge(opts, ResourceOptions(id=prefix))
         )
         return token
 
@@ -145,6 +161,8 @@ class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessTo
     previous_last_used_time: Output[str | None]
     previous_last_ip: Output[str | None]
     previous_last_user_agent: Output[str | None]
+    credentials: Output[str | None]
+    """Where the credential is, as declared."""
 
     def __init__(  # noqa: PLR0913 - the fields of the API, and what a series needs
         self,
@@ -160,6 +178,7 @@ class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessTo
         scopes: Input[Sequence[Input[str]]] | None = None,
         rotation_triggers: Input[Mapping[str, Any]] | None = None,
         revocation_triggers: Input[Mapping[str, Any]] | None = None,
+        credentials: Input[str] | None = None,
         opts: ResourceOptions | None = None,
     ) -> None:
         """Declare a series. Bad values fail in the preview, all of them at once.
@@ -179,6 +198,9 @@ class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessTo
         rotation_triggers: any changed value rotates; introducing or removing the argument does not.
         revocation_triggers: the emergency way: any changed value makes a new token, and revokes all others in the same
             `up`; introducing or removing the argument does nothing.
+        credentials: the environment variable, such as AIVEN_TOKEN_STAGING, or the stack setting, such as
+            staging:apiToken, where the credential is; absent: where it usually is. One of another user makes a new
+            series in that user's account, and revokes all tokens of this one.
         """
         inputs = {
             "description": description,
@@ -191,6 +213,7 @@ class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessTo
             "scopes": scopes,
             "rotation_triggers": rotation_triggers,
             "revocation_triggers": revocation_triggers,
+            "credentials": credentials,
         }
         outputs = (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS, *PREVIOUS_OUTPUTS, "rotates_at", "rotation_reason")
         bag = _bag(SERIES_TYPE, resource_name, outputs, inputs, opts)

@@ -20,6 +20,7 @@ RECORDED_ARGUMENTS = (
     "retire_previous",
     "rotation_triggers",
     "revocation_triggers",
+    lifecycle.CREDENTIALS,
 )
 """The arguments that only the state knows."""
 

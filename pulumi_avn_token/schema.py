@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pulumi_avn_token.arguments import MAX_LIST_LENGTH, RANGES, RETIREMENTS
+from pulumi_avn_token.arguments import MAX_LIST_LENGTH, NAME_OF_CREDENTIALS, RANGES, RETIREMENTS
 from pulumi_avn_token.durations import UNITS, exactly
 from pulumi_avn_token.manifest import KEYS, KEYS_OF_ROTATION, KEYS_OF_SERIES, Key, Kind
 from pulumi_avn_token.model import LONGEST_PREFIX, MAX_DESCRIPTION_LENGTH
@@ -32,6 +32,7 @@ _HELP = {
     "early_rotation_window_seconds": "At the first `pulumi up` so long before its expiry, a new one takes its place.",
     "rotation_triggers": "Any changed value makes a new token.",
     "revocation_triggers": "The emergency way: any changed value makes a new token, and revokes all others at once.",
+    "credentials": "The environment variable, or the stack setting, where the credential of another account is.",
     "adopt_prefix": "Take over the token with this prefix instead of making one.",
     "overlap_seconds": "For so long the previous token stays valid; at most `before`.",
     "retire_previous": "when_idle: revoke the previous token once nobody uses it; after_overlap: in any case.",
@@ -92,6 +93,13 @@ def _names(keys: Mapping[str, Key]) -> Mapping[str, list[str]]:
 def _text(argument: str) -> dict[str, Any]:
     if argument == "retire_previous":
         return {"enum": list(RETIREMENTS)}
+    if argument == "credentials":
+        return {
+            "type": "string",
+            "pattern": f"^({NAME_OF_CREDENTIALS})$(?!\\n)",
+            "patternErrorMessage": "an environment variable, such as AIVEN_TOKEN_STAGING, or a stack setting, such as"
+            " staging:apiToken",
+        }
     return {"type": "string", "minLength": 1, "maxLength": MAX_DESCRIPTION_LENGTH}
 
 

@@ -240,3 +240,24 @@ def test_connections_are_closed(account: Emulator, observer: Observer, monkeypat
         avn.get_access_tokens()
     assert open_clients == []
     assert len({request.peer_port for request in account.requests}) == len(asked(account)) == 4
+
+
+def test_tokens_of_another_account_are_those_of_its_credential(
+    account: Emulator, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a credential chooses the account, and a name without one chooses none."""
+    observer.make("usual")
+    with Emulator(user="staging@example.org") as staging:
+        monkeypatch.setenv("AIVEN_TOKEN_STAGING", staging.token)
+        monkeypatch.setenv("AIVEN_WEB_URL_STAGING", staging.url)
+        made = Observer(staging).make("staging")
+        named = avn.get_access_tokens(credentials="AIVEN_TOKEN_STAGING")
+        assert [token.description for token in named] == ["staging"]
+        found = avn.get_access_token(made["token_prefix"], credentials="AIVEN_TOKEN_STAGING")
+        assert [found] == named
+    assert [token.description for token in avn.get_access_tokens()] == ["usual"]
+    account.clear_requests()
+    for ask in (avn.get_access_tokens, lambda **named: avn.get_access_token("p", **named)):
+        with pytest.raises(CredentialError, match="the environment variable A_TOKEN: set it"):
+            ask(credentials="A_TOKEN")
+    assert asked(account) == []

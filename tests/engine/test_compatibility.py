@@ -39,6 +39,9 @@ avn.RotatingAccessToken(
     rotation_triggers={"release": RELEASE}, revocation_triggers={"leak": "0"},
 )
 """
+NAMED = """
+avn.AccessToken("named", description="Named", max_age_seconds=315360000, credentials="AIVEN_TOKEN_NAMED")
+"""
 SETTINGS = {
     "ci": {
         "description": "CI",
@@ -48,6 +51,7 @@ SETTINGS = {
     },
     "nb": {"description": "NB"},
 }
+SETTINGS_OF_NAMED = {"description": "Named", "max_age_seconds": 315360000}
 SETTINGS_OF_SERIES = {"description": "Ingest", "max_age_seconds": 315360000, "ip_allowlist": ["127.0.0.0/8"]}
 
 
@@ -61,6 +65,10 @@ def test_a_stored_state_goes_on(stored: Path, project: Project, observer: Observ
         program += SERIES.replace("RELEASE", '"2"')
         (rotated,) = re.findall(r'"previous_superseded_time": "(.*)"', state)
         emulator.clock_offset = parse_time(rotated).timestamp() + 3600 - time.time()
+    if "AIVEN_TOKEN_NAMED" in state:
+        settings |= {"named": SETTINGS_OF_NAMED}
+        program += NAMED
+        project.environ |= {"AIVEN_TOKEN_NAMED": emulator.token}
     made = {name: observer.make(**each) for name, each in settings.items()}
     for name, token in made.items():
         state = state.replace(f"PREFIX-{name}", token["token_prefix"])
@@ -89,8 +97,8 @@ def _store(path: Path) -> None:
     """Write the state that this version makes."""
     with tempfile.TemporaryDirectory() as folder, Emulator() as emulator:
         project, adopted = Project(Path(folder) / "project", emulator), Observer(emulator).make("NB")
-        project.environ["NB"] = adopted["full_token"]
-        program = PROGRAM.replace("PREFIX-nb", adopted["token_prefix"]) + SERIES
+        project.environ |= {"NB": adopted["full_token"], "AIVEN_TOKEN_NAMED": emulator.token}
+        program = PROGRAM.replace("PREFIX-nb", adopted["token_prefix"]) + SERIES + NAMED
         for release in ('"1"', '"2"'):
             project.program(program.replace("RELEASE", release)).up()
         state = project.pulumi("stack", "export").output

@@ -25,10 +25,11 @@ def declares() -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[st
         scopes=("user:read",),
         early_rotation_window_seconds=86400,
         rotation_triggers={"release": "2026-11", "count": 1},
+        credentials="AIVEN_TOKEN_STAGING",
         opts=pulumi.ResourceOptions(protect=True),
     )
     adopted: avn.AccessToken = avn.AccessToken("adopted", description="d", adopt_prefix="p", full_token=other)
-    read: avn.AccessToken = avn.AccessToken.get("read", adopted.id)
+    read: avn.AccessToken = avn.AccessToken.get("read", adopted.id, credentials=other)
     return token.full_token, read.token_prefix, token.expiry_time
 
 

@@ -519,6 +519,15 @@ def test_operation_has_one_account() -> None:
     assert operation.account() is accounts[0]
 
 
+def test_operation_has_an_account_for_each_credential_that_is_named() -> None:
+    """Each has its own, with its own clock, and the usual one is another."""
+    operation = Operation(environ={"AIVEN_TOKEN": IN_USE, "A_TOKEN": "another"})
+    assert operation.credential("A_TOKEN").token == "another"  # noqa: S105 - an example
+    assert operation.account("A_TOKEN") is operation.account("A_TOKEN")
+    assert operation.account("A_TOKEN") is not operation.account()
+    assert operation.account() is operation.account(None)
+
+
 def test_operation_without_a_credential_has_no_account() -> None:
     """That there is no credential is told each time that one is needed, until there is one."""
     environ = {"AIVEN_CREDENTIALS_FILE": "/nonexistent"}

@@ -61,6 +61,12 @@ def test_missing_description_is_a_fault(arguments: dict[str, Any]) -> None:
     assert find_faults(arguments) == [("description", "is missing")]
 
 
+CREDENTIALS = (
+    "must be the name of an environment variable, such as AIVEN_TOKEN_STAGING, or of a stack setting, such as"
+    " staging:apiToken, and never the secret"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
@@ -91,6 +97,12 @@ def test_missing_description_is_a_fault(arguments: dict[str, Any]) -> None:
         ("adopt_prefix", "", "must not be empty"),
         ("adopt_prefix", 1234, "must be a string, not a number"),
         ("full_token", "", "must not be empty"),
+        ("credentials", 1, "must be a string, not a number"),
+        ("credentials", "", "must not be empty"),
+        *(
+            ("credentials", name, CREDENTIALS)
+            for name in ("token", "A B", "A-B", "1A", "a:", ":a", "a:b:c", "A\n", "É")
+        ),
         ("full_token", 1234, "must be a string, not a number"),
     ],
 )

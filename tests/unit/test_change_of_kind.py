@@ -39,6 +39,7 @@ TOKEN: dict[str, Any] = {
     "early_rotation_window_seconds": None,
     "rotation_triggers": {"release": "2026-11"},
     "adopt_prefix": None,
+    "credentials": None,
     DECLARED: {},
     "__owner": {"user": "me@example.org", "user_id": "u1"},
 }

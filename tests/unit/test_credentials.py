@@ -28,10 +28,13 @@ SECRETS = st.text(string.ascii_letters + string.digits, min_size=20, max_size=20
 
 
 def find(
-    environ: dict[str, str] | None = None, stack: dict[str, str] | None = None, home: Path | None = None
+    environ: dict[str, str] | None = None,
+    stack: dict[str, str] | None = None,
+    home: Path | None = None,
+    named: str | None = None,
 ) -> Credential:
     """Find the credential of this environment, with a home in which nobody logged in."""
-    return find_credential(environ or {}, (stack or {}).get, lambda: home or Path("/nonexistent"))
+    return find_credential(environ or {}, (stack or {}).get, lambda: home or Path("/nonexistent"), named)
 
 
 def log_in(path: Path, content: str | bytes = f'{{"auth_token": "{GIVEN}"}}') -> Path:
@@ -434,3 +437,75 @@ def test_ca_bundle_that_is_none_is_refused(content: str | None, tmp_path: Path) 
     with pytest.raises(CredentialError) as caught:
         find({"AIVEN_TOKEN": GIVEN, "AIVEN_CA_CERT": str(path)})
     assert str(caught.value) == f"AIVEN_CA_CERT names no file of CA certificates: {path}; correct or unset it"
+
+
+# A credential that is named
+
+
+EVERYWHERE = {"AIVEN_TOKEN": "usual", "AIVEN_WEB_URL": "https://usual.example"}
+
+
+@pytest.mark.parametrize("name", ["AIVEN_TOKEN_STAGING", "STAGING_AIVEN_TOKEN", "_", "PW2"])
+def test_named_variable_is_the_only_place(name: str) -> None:
+    """The credential is what the variable holds, however many others there are, and an error can say so."""
+    found = find({**EVERYWHERE, name: GIVEN}, {STACK_TOKEN: "usual"}, named=name)
+    assert (found.token, found.source) == (GIVEN, f"the environment variable {name}")
+
+
+def test_named_setting_is_the_only_place() -> None:
+    """The credential is the stack setting's, and an error can say that refresh and destroy may have an old one."""
+    found = find(EVERYWHERE, {"staging:apiToken": GIVEN}, named="staging:apiToken")
+    assert found.token == GIVEN
+    assert found.source.startswith("the stack configuration (staging:apiToken); refresh and destroy are given")
+    assert found.source.endswith("so after a change of it run `pulumi up` first")
+
+
+@pytest.mark.parametrize(
+    ("named", "environ", "stack", "url"),
+    [
+        ("AIVEN_TOKEN_A", {"AIVEN_WEB_URL_A": "https://a.example"}, {}, "https://a.example"),
+        ("A_TOKEN", {"A_WEB_URL": "https://a.example/v1"}, {}, "https://a.example"),
+        ("AIVEN_TOKEN_A", {}, {}, "https://usual.example"),
+        ("AIVEN_TOKEN_A", {"AIVEN_WEB_URL_A": ""}, {}, "https://usual.example"),
+        ("AIVEN_TOKEN_A", {"AIVEN_WEB_URL": ""}, {STACK_URL: "https://b.example"}, "https://b.example"),
+        ("AIVEN_TOKEN_A", {"AIVEN_WEB_URL": ""}, {}, DEFAULT_URL),
+        ("PASSWORD", {}, {}, "https://usual.example"),
+        ("a:apiToken", {}, {"a:apiUrl": "https://a.example"}, "https://a.example"),
+        ("a:apiToken", {}, {"b:apiUrl": "https://b.example"}, "https://usual.example"),
+    ],
+)
+def test_url_of_a_named_credential_is_named_alike(
+    named: str, environ: dict[str, str], stack: dict[str, str], url: str
+) -> None:
+    """The account may be at another address; without one of its own, it is where the usual one is."""
+    secret = {named: GIVEN}
+    assert find({**EVERYWHERE, **secret, **environ}, {**secret, **stack}, named=named).url == url
+
+
+def test_bad_url_of_a_named_credential_is_told_by_its_name() -> None:
+    """What is to be corrected is that setting, and no other."""
+    with pytest.raises(CredentialError, match=r"^A_WEB_URL sends the credential in the clear to a"):
+        find({"A_TOKEN": GIVEN, "A_WEB_URL": "http://a.example"}, named="A_TOKEN")
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("A_TOKEN", "no Aiven credential in what credentials names, the environment variable A_TOKEN: set it"),
+        ("a:apiToken", "the stack setting a:apiToken: `pulumi config set --secret a:apiToken`, which a refresh or a"),
+    ],
+)
+def test_named_credential_that_is_missing_is_no_other(named: str, why: str) -> None:
+    """A token must not come to be in an account that nobody named."""
+    for environ in ({}, {named: ""}):
+        with pytest.raises(CredentialError) as raised:
+            find({**EVERYWHERE, **environ}, {STACK_TOKEN: "usual", **environ}, named=named)
+        assert why in str(raised.value)
+
+
+@given(SECRETS)
+def test_secret_in_the_place_of_a_name_is_refused_and_not_shown(secret: str) -> None:
+    """Where somebody gives the token itself, nothing repeats it."""
+    with pytest.raises(CredentialError, match=r"^credentials must be") as raised:
+        find(EVERYWHERE, named=f"{secret}a")
+    assert_hides(raised.value, secret)

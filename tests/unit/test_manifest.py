@@ -145,7 +145,7 @@ AGE = "4:22: tokens.ci.max_age_seconds"
 FLAG = "4:23: tokens.ci.extend_when_used: must be true or false, in lower case and without quotes"
 KEYS = (
     "description, max_age, max_age_seconds, extend_when_used, ip_allowlist, scopes, rotation_triggers,"
-    " rotate_before, early_rotation_window_seconds, adopt_prefix, rotation"
+    " credentials, rotate_before, early_rotation_window_seconds, adopt_prefix, rotation"
 )
 
 
@@ -660,7 +660,7 @@ def test_rotation_makes_it_a_series(entries: str, arguments: dict[str, Any]) -> 
 
 KEYS_OF_SERIES = (
     "description, max_age, max_age_seconds, extend_when_used, ip_allowlist, scopes, rotation_triggers,"
-    " revocation_triggers"
+    " credentials, revocation_triggers"
 )
 ROTATION = "tokens.ci.rotation"
 

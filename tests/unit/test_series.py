@@ -237,6 +237,7 @@ def test_series_begins_with_two_requests(stack: Stack) -> None:
         "full_token": "t1-secret",
         "ip_allowlist": None,
         "scopes": None,
+        "credentials": None,
         "create_time": "2026-11-01T12:00:00Z",
         "expiry_time": "2026-12-01T12:00:00Z",
         "last_used_time": None,

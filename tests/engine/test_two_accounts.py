@@ -1,0 +1,169 @@
+"""One program, two Aiven accounts: each resource names the credential that has its account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pulumi_avn_token.emulator import Emulator
+from tests.account import Observer
+from tests.engine.project import SERIES, Project
+
+STAGING = 'credentials="AIVEN_TOKEN_STAGING"'
+
+
+@pytest.fixture
+def staging() -> Iterator[Emulator]:
+    """The account of another user, at another address."""
+    with Emulator(user="staging@example.org") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def project(tmp_path: Path, emulator: Emulator, staging: Emulator) -> Project:
+    """A project that has the credentials of both accounts in its environment."""
+    environ = {"AIVEN_TOKEN_STAGING": staging.token, "AIVEN_WEB_URL_STAGING": staging.url}
+    return Project(tmp_path / "project", emulator, environ)
+
+
+def test_each_token_lives_and_ends_in_its_own_account(project: Project, emulator: Emulator, staging: Emulator) -> None:
+    """Tokens, series and tokens that are only read are each of the account that they name, in every operation."""
+    usual, other = Observer(emulator), Observer(staging)
+    by_hand = other.make("by hand")
+    project.pulumi("config", "set", "--secret", "staging:apiToken", staging.token, hidden=True)
+    project.pulumi("config", "set", "staging:apiUrl", staging.url)
+    project.program(
+        f"""
+        usual = avn.AccessToken("usual", description="usual")
+        named = avn.AccessToken("named", description="named", {STAGING})
+        configured = avn.AccessToken("configured", description="configured", credentials="staging:apiToken")
+        series = avn.RotatingAccessToken("series", description="series", rotation_triggers={{"n": 1}}, {STAGING},
+                                         **{SERIES})
+        read = avn.AccessToken.get("read", "{by_hand["token_prefix"]}", {STAGING})
+        pulumi.export("described", read.description)
+        pulumi.export("seen", [token.description for token in avn.get_access_tokens(credentials="AIVEN_TOKEN_STAGING")])
+        """
+    )
+    project.up()
+    assert set(usual.tokens()) == {"usual"}
+    assert set(other.tokens()) == {"by hand", "named", "configured", "series"}
+    assert project.output("described") == "by hand"
+    for name, observer in (("usual", usual), ("named", other), ("configured", other), ("series", other)):
+        assert observer.works(project.outputs(name)["full_token"])
+    secrets = [project.outputs(name)["full_token"] for name in project.state() if name != "read"]
+    for account in (emulator, staging):
+        account.clear_requests()
+    project.refresh("--expect-no-changes")
+    assert usual.provider_requests() == ["GET /v1/access_token"]
+    assert other.provider_requests() == ["GET /v1/access_token"] * 2  # by two credentials
+    body = (project.folder / "__main__.py").read_text().replace('"n": 1', '"n": 2').replace('"named"', '"new name"', 2)
+    (project.folder / "__main__.py").write_text(body.replace('"new name"', '"named"', 1))
+    project.up()
+    assert set(other.tokens()) == {"by hand", "new name", "configured", "series"}
+    assert len(other.valid()) == 5  # the series has a previous one
+    project.destroy()
+    assert usual.valid() == {}
+    assert set(other.tokens()) == {"by hand"}
+    assert not any(secret in text for secret in [*secrets, staging.token] for text in project.printed)
+
+
+def test_another_account_makes_it_anew_and_revokes_the_old_one(
+    project: Project, emulator: Emulator, staging: Emulator
+) -> None:
+    """Named otherwise, a token is of another user: it is made there, and revoked here, and the preview says why."""
+    usual, other = Observer(emulator), Observer(staging)
+    project.program(
+        f"""
+        avn.AccessToken("ci", description="CI")
+        avn.RotatingAccessToken("ingest", description="Ingest", **{SERIES})
+        """
+    ).up()
+    before = {name: project.outputs(name) for name in ("ci", "ingest")}
+    project.program(
+        f"""
+        avn.AccessToken("ci", description="CI", {STAGING})
+        avn.RotatingAccessToken("ingest", description="Ingest", {STAGING}, **{SERIES})
+        """
+    )
+    why = f"it is in the account of {emulator.user}, and credentials names that of {staging.user} now"
+    told = project.preview()
+    assert told.messages("ci") == [f"token {before['ci']['token_prefix']} is due to be replaced by a new one: {why}"]
+    assert told.messages("ingest") == [f"the series is due to be replaced by a new one: {why}"]
+    assert "[diff: +credentials]" in told.output
+    project.up()
+    assert usual.valid() == {}
+    assert set(other.tokens()) == {"CI", "Ingest"}
+    project.up("--expect-no-changes")
+    project.refresh("--expect-no-changes")
+
+
+def test_another_name_of_the_same_account_changes_nothing_there(
+    project: Project, emulator: Emulator, observer: Observer
+) -> None:
+    """A credential that goes by another name, such as its successor, is recorded, and then used to revoke."""
+    project.environ |= {"NEXT_TOKEN": emulator.issue_token(description="next", session=True)}
+    project.program(
+        f"""
+        avn.AccessToken("ci", description="CI")
+        avn.RotatingAccessToken("ingest", description="Ingest", **{SERIES})
+        """
+    ).up()
+    before = observer.valid()
+    project.program(
+        f"""
+        avn.AccessToken("ci", description="CI", credentials="NEXT_TOKEN")
+        avn.RotatingAccessToken("ingest", description="Ingest", credentials="NEXT_TOKEN", **{SERIES})
+        """
+    ).up()
+    assert set(observer.valid()) == set(before)
+    project.environ |= {"AIVEN_TOKEN": ""}
+    project.up("--expect-no-changes")
+    project.refresh("--expect-no-changes")
+    project.destroy()
+    assert observer.valid() == {}
+
+
+def test_a_name_without_a_credential_fails_before_anything_happens(
+    project: Project, emulator: Emulator, staging: Emulator
+) -> None:
+    """What is named alone counts: no other account is met instead, and a secret in its place is not shown."""
+    secret = "AVNU_" + "qwErTy" * 30
+    for given, why in (
+        ("AIVEN_TOKEN_UNSET", "credential: no Aiven credential in what credentials names, the environment variable"),
+        ("unset:apiToken", "the stack setting unset:apiToken: `pulumi config set --secret unset:apiToken`"),
+        (secret, "credentials: must be the name of an environment variable, such as AIVEN_TOKEN_STAGING, or of"),
+    ):
+        shown = project.program(f'avn.AccessToken("ci", description="d", credentials="{given}")').preview(fails=True)
+        assert why in shown.output
+        assert secret not in shown.output
+    project.program('avn.AccessToken.get("read", "a", credentials="AIVEN_TOKEN_UNSET")').up(fails=True)
+    assert emulator.requests == staging.requests == []
+
+
+def test_a_name_that_is_not_known_yet_waits_until_it_is(project: Project, staging: Emulator) -> None:
+    """A program may take the name from another resource: the preview passes, and the `up` meets that account alone."""
+    other = Observer(staging)
+    declared = f"""
+        from pulumi import dynamic
+
+        class Naming(dynamic.ResourceProvider):
+            def create(self, props):
+                return dynamic.CreateResult("x", {{"name": "AIVEN_TOKEN_STAGING"}})
+
+        class Name(dynamic.Resource):
+            name: pulumi.Output[str]
+
+        name = Name(Naming(), "name", {{"name": None}}).name
+        avn.AccessToken("ci", description="CI", credentials=name)
+        avn.RotatingAccessToken("ingest", description="Ingest", credentials=name, **{SERIES})
+        """
+    project.program(declared)
+    project.preview()
+    project.up()
+    assert set(other.tokens()) == {"CI", "Ingest"}
+    project.program(declared.replace('"name",', '"another",'))  # whose name is not known in a preview
+    project.preview()
+    project.up()
+    assert set(other.tokens()) == {"CI", "Ingest"}
