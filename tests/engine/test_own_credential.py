@@ -122,7 +122,9 @@ def test_what_a_policy_forbids_is_told_and_drops_nothing(
     before, state = observer.valid(), project.state(plain=True)
     emulator.faults = [Fault(kind="status", status=403, error_code=error_code, message="no")]
     project.tokens(ci='description="CI"', more='description="More"')
-    (told_of,) = re.findall(rf"^\| `{error_code}` \| .* \| `(.*)` \|$", section("What a policy can forbid"), re.MULTILINE)
+    (told_of,) = re.findall(
+        rf"^\| `{error_code}` \| .* \| `(.*)` \|$", section("What a policy can forbid"), re.MULTILINE
+    )
     for command in (("up", "--yes", "--skip-preview"), ("refresh", "--yes"), ("destroy", "--yes")):
         assert told_of in project.pulumi(*command, fails=True).output
     emulator.faults = []
