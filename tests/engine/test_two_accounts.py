@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from pulumi_avn_token.emulator import Emulator
 from tests.account import Observer
-from tests.engine.project import SERIES, Project
+from tests.engine.project import ROOT, SERIES, Project
 
 STAGING = 'credentials="AIVEN_TOKEN_STAGING"'
 
@@ -67,6 +68,20 @@ def test_each_token_lives_and_ends_in_its_own_account(project: Project, emulator
     assert usual.valid() == {}
     assert set(other.tokens()) == {"by hand"}
     assert not any(secret in text for secret in [*secrets, staging.token] for text in project.printed)
+
+
+def test_the_program_of_the_page_about_teams_runs(
+    project: Project, observer: Observer, emulator: Emulator, staging: Emulator
+) -> None:
+    """Its three tokens are made in the accounts that it says."""
+    page = (ROOT / "docs" / "teams.md").read_text(encoding="utf-8").split("## More than one account")[1]
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (project.folder / "__main__.py").write_text(program, encoding="utf-8")
+    project.pulumi("config", "set", "--secret", "lab:apiToken", emulator.token, hidden=True)
+    project.up()
+    assert sorted(token["description"] for token in observer.valid().values()) == ["CI", "CI"]
+    assert list(Observer(staging).tokens()) == ["CI"]
+    assert set(project.state()) == {"ci", "ci-lab", "ci-staging"}
 
 
 def test_another_account_makes_it_anew_and_revokes_the_old_one(
