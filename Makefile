@@ -22,6 +22,7 @@ check: environment ## format, lint, types and the one way of imports
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
+	@for program in examples/*-*/__main__.py examples/*-*/*/__main__.py; do $(BIN)/mypy --no-error-summary $$program || exit 1; done
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache) || { echo "$$report"; exit 1; }
 
 format: environment ## make the sources look as `make check` wants them
