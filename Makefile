@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak engine environment check format clean
+.PHONY: help demo test soak engine environment sdks check format clean
 
 help: ## these lines
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/'
@@ -18,7 +18,7 @@ soak: environment engine ## the long form of what looks for the unexpected: prop
 	@$(BIN)/pytest tests/unit tests/contract tests/fuzz tests/engine/test_faults.py tests/engine/test_kills.py \
 		--numprocesses=2 --timeout=0 --hypothesis-profile=soak -rP
 
-check: environment ## format, lint, types and the one way of imports
+check: sdks ## format, lint, types and the one way of imports
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
@@ -34,5 +34,8 @@ engine: environment ## the Pulumi engine, in .engine/bin
 environment:
 	@$(PYTHON) tools/environment.py
 
+sdks:
+	@$(PYTHON) tools/environment.py sdks
+
 clean: ## forget what the commands above made here; the engine's cache stays
-	rm -rf .venv .venv.lock .engine .demo Pulumi.emulator-demo.yaml .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv.lock .sdks .engine .demo Pulumi.emulator-demo.yaml .*_cache .hypothesis .coverage*

@@ -94,7 +94,7 @@ class Project:
         (self.folder / "state").mkdir()
         if not (self.folder / "Pulumi.yaml").exists():
             (self.folder / "Pulumi.yaml").write_text("name: scratch\nruntime: python\n")
-        self.pulumi("stack", "init", "test")
+        self.pulumi("stack", "select", "--create", "test")
 
     def program(self, body: str) -> Project:
         """Make `body` the program."""
@@ -205,11 +205,13 @@ class Project:
         """Run `pulumi up`, and kill it with all that it started once something is so; then free the stack's lock."""
         assert self.interrupt_up(when), "it ended before it was to be killed"
 
-    def interrupt_up(self, when: Callable[[], bool], victim: str = "", signal_: int = signal.SIGKILL) -> bool:
+    def interrupt_up(
+        self, when: Callable[[], bool], victim: str = "", signal_: int = signal.SIGKILL, *, unlock: bool = True
+    ) -> bool:
         """Run `pulumi up`, send a signal to what it runs once something is so, and tell whether it came to that.
 
         victim: a part of the command line of those that get the signal; none: all. What is left after a while is
-        killed; then the stack's lock is freed.
+        killed; then, where `unlock` says so, the stack's lock is freed.
         """
         with (
             _interruptible(),
@@ -224,14 +226,15 @@ class Project:
             ) as running,
         ):
             try:
-                is_running = _wait_until(lambda: running.poll() is not None or when()) and running.poll() is None
+                is_running = wait_until(lambda: running.poll() is not None or when()) and running.poll() is None
                 struck = is_running and _signal_session(running.pid, victim, signal_)
                 if victim:
-                    _wait_until(lambda: running.poll() is not None)
+                    wait_until(lambda: running.poll() is not None)
             finally:
                 _signal_session(running.pid, "", signal.SIGKILL)
                 self.printed.append(running.communicate()[0])
-        self.pulumi("cancel", "--yes", fails=None)
+        if unlock:
+            self.pulumi("cancel", "--yes", fails=None)
         return struck
 
     def _environ(self) -> dict[str, str]:
@@ -281,11 +284,11 @@ def _engine_of(scratch: Path) -> dict[str, str]:
     }
 
 
-def _wait_until(is_so: Callable[[], bool]) -> bool:
+def wait_until(is_so: Callable[[], bool]) -> bool:
     """Wait until something is so; it fails if that takes too long."""
     deadline = time.monotonic() + COMMAND_TIMEOUT_SECONDS
     while not is_so():
-        assert time.monotonic() < deadline, "it never came to where it was to be interrupted"
+        assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.01)
     return True
 
