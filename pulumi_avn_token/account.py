@@ -52,13 +52,21 @@ class Account:
     """The account of one credential during one operation.
 
     It is listed once, when first needed, and what is written afterwards is seen. `made_as` is the user that a token was
-    made as: that a token is missing counts only where the one who looks is that user. `now` is the machine's clock.
+    made as: that a token is missing counts only where the one who looks is that user. `now` is the machine's clock;
+    `others` are the credentials of other accounts that the operation has met, which may be tokens of this one.
     """
 
-    def __init__(self, client: Client, credential: Credential, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        credential: Credential,
+        now: Callable[[], datetime],
+        others: Callable[[], Iterable[Credential]] = tuple,
+    ) -> None:
         self._client = client
         self._credential = credential
         self._now = now
+        self._others = others
         self._lock = threading.RLock()
         self._tokens: dict[str, TokenInfo] | None = None
         self._listed_at: datetime | None = None
@@ -225,11 +233,13 @@ class Account:
     def check_not_in_use(self, token_prefix: str) -> None:
         """Make sure that a token to be revoked is not the one in use. TokenInUseError: it is."""
         token = self._listed().get(token_prefix)
-        if self._credential.token.startswith(token_prefix) or (token is not None and token.currently_active):
+        used = [each for each in (self._credential, *self._others()) if each.token.startswith(token_prefix)]
+        if used or (token is not None and token.currently_active):
+            credential = used[0] if used else self._credential
             raise TokenInUseError(
                 f"token {shown(token_prefix)} is the one that Pulumi is using right now, so it was not revoked. Set"
-                " AIVEN_TOKEN to another token of this account and run the same command again (this one came from"
-                f" {self._credential.source})"
+                f" {credential.setting} to another token of this account and run the same command again (this one came"
+                f" from {credential.source})"
             )
 
     def confirm(self, token_prefix: str, made_as: User | None) -> None:

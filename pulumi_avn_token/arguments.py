@@ -17,8 +17,8 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "overlap_seconds": (0, MAX_AGE_SECONDS - 1),
 }
 """The least and the most of each number of seconds."""
-NAME_OF_CREDENTIALS = r"[A-Z_][A-Z0-9_]*|[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+"
-"""An environment variable in capitals, or a stack setting with its namespace: no token is like either."""
+NAME_OF_CREDENTIALS = r"[A-Z_][A-Z0-9_]*|[A-Za-z0-9_.-]+:[A-Za-z][A-Za-z.-]*"
+"""An environment variable in capitals, or a stack setting with its namespace: hardly a secret is like either."""
 RETIREMENTS = ("when_idle", "after_overlap")
 MAX_LIST_LENGTH = 100
 FIRST_INEXACT_NUMBER = 2**53

@@ -27,6 +27,8 @@ class Credential:
     token: str = field(repr=False)
     source: str
     """Where the token came from, in words for an error message."""
+    setting: str = "AIVEN_TOKEN"
+    """Where another one can be given in its place."""
     url: str = DEFAULT_URL
     """Base URL, without `/v1` and without a slash at its end."""
     ca_bundle: str | None = None
@@ -45,8 +47,8 @@ def find_credential(
     CLI's credentials file. The environment comes first since it is current, while refresh and destroy get the stack
     configuration of the last `up`. CredentialError: there is none, or something about it cannot be used.
 
-    named: the environment variable, or the stack setting (with a colon), that alone is to be looked at. Its URL is in
-    the one named alike, if that is set: `AIVEN_WEB_URL_STAGING` beside `AIVEN_TOKEN_STAGING`, `staging:apiUrl` beside
+    named: the environment variable, or the stack setting (with a colon), that alone is to be looked at. Its URL is
+    beside it, if that is set: `AIVEN_TOKEN_STAGING_URL` for `AIVEN_TOKEN_STAGING`, `staging:apiUrl` for
     `staging:apiToken`; else the usual one.
     """
     look_up = stack or (lambda _key: None)
@@ -54,7 +56,9 @@ def find_credential(
         return _find_named(named, environ, look_up)
     for token, source in _tokens(environ, look_up, home):
         if token:
-            return _credential(token, source, environ, look_up)
+            _check_token(token, source)
+            url, ca_bundle = _checked_url(_usual_urls(environ, look_up)), _checked_ca_bundle(environ)
+            return Credential(token=token, source=source, url=url, ca_bundle=ca_bundle)
     in_the_stack = f", or `pulumi config set --secret {STACK_TOKEN}` ({_FROM_THE_NEXT_UP})" if stack else ""
     raise CredentialError(
         f"no Aiven credential: set AIVEN_TOKEN in the environment{in_the_stack}, or log in with `avn user login`"
@@ -68,29 +72,25 @@ def _find_named(named: str, environ: Mapping[str, str], stack: Callable[[str], s
         raise CredentialError(f"credentials {fault}")
     namespace, is_setting, _ = named.partition(":")
     if is_setting:
-        token, source = stack(named), _stale(named, "run `pulumi up` first")
+        token, source = stack(named), _stale(named, "run `pulumi up` without a refresh first")
         missing = f"the stack setting {named}: `pulumi config set --secret {named}`, {_FROM_THE_NEXT_UP}"
-        url = (stack(f"{namespace}:apiUrl"), f"{namespace}:apiUrl")
+        own_url = f"{namespace}:apiUrl"
+        address = stack(own_url)
     else:
         token, source = environ.get(named), f"the environment variable {named}"
         missing = f"the environment variable {named}: set it"
-        sibling = named.replace("TOKEN", "WEB_URL")
-        url = (environ.get(sibling) if sibling != named else None, sibling)
+        own_url = f"{named}_URL"
+        address = environ.get(own_url)
     if not token:
         raise CredentialError(f"no Aiven credential in what credentials names, {missing}")
-    return _credential(token, source, environ, stack, url)
-
-
-def _credential(
-    token: str,
-    source: str,
-    environ: Mapping[str, str],
-    stack: Callable[[str], str | None],
-    *own_url: tuple[str | None, str],
-) -> Credential:
     _check_token(token, source)
-    urls = (*own_url, (environ.get("AIVEN_WEB_URL"), "AIVEN_WEB_URL"), (stack(STACK_URL), STACK_URL))
-    return Credential(token=token, source=source, url=_checked_url(urls), ca_bundle=_checked_ca_bundle(environ))
+    url, ca_bundle = _checked_url([(address, own_url), *_usual_urls(environ, stack)]), _checked_ca_bundle(environ)
+    return Credential(token=token, source=source, setting=named, url=url, ca_bundle=ca_bundle)
+
+
+def _usual_urls(environ: Mapping[str, str], stack: Callable[[str], str | None]) -> Iterator[tuple[str | None, str]]:
+    yield environ.get("AIVEN_WEB_URL"), "AIVEN_WEB_URL"
+    yield stack(STACK_URL), STACK_URL
 
 
 def _tokens(
@@ -106,8 +106,8 @@ def _tokens(
 
 def _stale(setting: str, remedy: str) -> str:
     return (
-        f"the stack configuration ({setting}); refresh and destroy are given the configuration of the last `pulumi up`,"
-        f" so after a change of it {remedy}"
+        f"the stack configuration ({setting}: refresh and destroy are given that of the last `pulumi up`, so after a"
+        f" change of it {remedy})"
     )
 
 

@@ -131,7 +131,7 @@ def _of_previous(outs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _TRIGGERS = ("rotation_triggers", "revocation_triggers")
-_OF_THE_RESOURCE = (lifecycle.OWNER, lifecycle.URN, *_TRIGGERS)
+_OF_THE_RESOURCE = (lifecycle.OWNER, lifecycle.URN, lifecycle.CREDENTIALS, *_TRIGGERS)
 _PREFIXES = ("token_prefix", "previous_token_prefix")
 _TEXTS = (
     *_PREFIXES,
@@ -143,6 +143,7 @@ _TEXTS = (
     lifecycle.GONE,
     lifecycle.REASON,
     lifecycle.URN,
+    lifecycle.CREDENTIALS,
 )
 _TIMES = ("create_time", "expiry_time", "previous_expiry_time")
 _NUMBERS = ("max_age_seconds", "early_rotation_window_seconds")

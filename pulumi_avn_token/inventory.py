@@ -112,8 +112,8 @@ def of_user(
 ) -> tuple[list[Holding], list[str], list[TokenInfo]]:
     """Those holdings whose tokens are in a user's account, whose the others are, and what can be judged by the first.
 
-    It is not recorded whose a token is that is only read: where there are others' tokens, it is the user's if it is
-    among these.
+    It is not recorded whose a token is that is only read: where there are others' tokens, or several credentials, it is
+    the user's if it is among these.
 
     Where there are only others, that is what one of these stacks left behind in this account, as the tags of their
     marks tell (`makers`). WrongAccountError: there is nothing like it.
@@ -126,7 +126,8 @@ def of_user(
         (unclear if made_as is None else own if made_as.is_same_as(user) else foreign).append(holding)
     judged = list(tokens)
     listed = {token.token_prefix for token in judged}
-    own += [holding for holding in unclear if not foreign or holding.token_prefix in listed]
+    is_one_account = not foreign and not any(lifecycle.CREDENTIALS in holding.outs for holding in (*own, *unclear))
+    own += [holding for holding in unclear if is_one_account or holding.token_prefix in listed]
     others = sorted({one_line(holding.made_as.user) for holding in foreign if holding.made_as})
     if others and not own:
         judged = [token for token in judged if marks.tag_in(marks.find_mark(token) or "") in makers]

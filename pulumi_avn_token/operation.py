@@ -77,5 +77,10 @@ class Operation:
                 from pulumi_avn_token.client import Client  # noqa: PLC0415
 
                 client = Client(credential, sleep=self._sleep, now=self._machine)
-                self._accounts[credential] = Account(client, credential, self._machine)
+                self._accounts[credential] = Account(client, credential, self._machine, self._met)
             return self._accounts[credential]
+
+    def _met(self) -> list[Credential]:
+        """The credentials that have been asked for so far."""
+        with self._lock:
+            return list(self._credentials.values())

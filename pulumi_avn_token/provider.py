@@ -100,14 +100,26 @@ class _Provider(ResourceProvider):
         return self.operation.now(_named(bag))
 
     def _why_moved(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
-        """Why it is to be made anew in another account; None: it is not, whatever its credential is called now."""
+        """Why it is to be made anew in another account; None: it is not, whatever its credential is called now.
+
+        AvnTokenError: it is, and it could not be revoked then where it is.
+        """
         made_as = lifecycle.owner(olds)
         if made_as is None or _named(olds) == _named(news):
             return None
-        owner = self._account(news).owner()
-        if owner.is_same_as(made_as):
+        owner, anew = self._account(news).owner(), self.operation.credential(_named(news))
+        try:
+            left = self.operation.credential(_named(olds))
+        except CredentialError as error:
+            if owner.is_same_as(made_as):
+                return None
+            what = f"it cannot be revoked in the account of {made_as.user} with what the state names"
+            raise CredentialError(f"{what}, so it was not made anew in that of {owner.user}: {error}") from None
+        if owner.is_same_as(made_as) and left.url == anew.url:
             return None
-        return f"it is in the account of {made_as.user}, and credentials names that of {owner.user} now"
+        self._account(olds).confirm(olds["token_prefix"], made_as)
+        where, whither = (made_as.user, owner.user) if not owner.is_same_as(made_as) else (left.url, anew.url)
+        return f"it is in the account of {where}, and credentials names that of {whither} now"
 
     def _go_on_holding(self, token_prefix: str, bag: Mapping[str, Any]) -> None:
         if self.operation.adoptions.was_taken(token_prefix):
@@ -167,8 +179,7 @@ class AccessTokenProvider(_Provider):
         if contains_unknowns(_named(_news)):
             return DiffResult(changes=True)
         was_series, prefix = lifecycle.REASON in _olds, _token_prefix(_id, _olds)
-        olds = self._seen_of_series(_id, _olds, _news) if was_series else _olds
-        decision, olds = self._decided(prefix, olds, _news)
+        decision, olds = self._decided(_id, _olds, _news)
         if isinstance(decision, lifecycle.Replace):
             self.operation.adoptions.let_go(prefix, _urn(_news))
             if decision.reason:
@@ -286,11 +297,14 @@ class AccessTokenProvider(_Provider):
         return seen
 
     def _decided(
-        self, token_prefix: str, olds: Mapping[str, Any], news: Mapping[str, Any]
+        self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]
     ) -> tuple[lifecycle.Decision, Mapping[str, Any]]:
         """The decision, and the outputs that it is about: the account's, where theirs are due and may be stale."""
         if moved := self._why_moved(olds, news):
             return lifecycle.Replace((lifecycle.CREDENTIALS,), moved), olds
+        token_prefix = _token_prefix(id_, olds)
+        if lifecycle.REASON in olds:
+            olds = self._seen_of_series(id_, olds, news)
         now = self._now(news)
         decision = lifecycle.decide(olds, news, now)
         is_due = isinstance(decision, lifecycle.Replace) and decision.reason is not None
@@ -361,7 +375,7 @@ class RotatingAccessTokenProvider(_Provider):
         if contains_unknowns(_named(_news)):
             return DiffResult(changes=True)
         if moved := self._why_moved(_olds, _news):
-            self._say("info", f"the series is due to be replaced by a new one: {moved}", _news)
+            self._say("info", f"the series, with all its tokens, is due to be replaced by a new one: {moved}", _news)
             return DiffResult(changes=True, replaces=[lifecycle.CREDENTIALS])
         plan, seen = self._planned(_id, _olds, _news, None)
         for prefix in filter(None, rotation.held(seen)):

@@ -249,7 +249,7 @@ def test_tokens_of_another_account_are_those_of_its_credential(
     observer.make("usual")
     with Emulator(user="staging@example.org") as staging:
         monkeypatch.setenv("AIVEN_TOKEN_STAGING", staging.token)
-        monkeypatch.setenv("AIVEN_WEB_URL_STAGING", staging.url)
+        monkeypatch.setenv("AIVEN_TOKEN_STAGING_URL", staging.url)
         made = Observer(staging).make("staging")
         named = avn.get_access_tokens(credentials="AIVEN_TOKEN_STAGING")
         assert [token.description for token in named] == ["staging"]

@@ -19,7 +19,7 @@ def test_each_account_has_its_own_clock(emulator: Emulator) -> None:
                 "AIVEN_TOKEN": emulator.token,
                 "AIVEN_WEB_URL": emulator.url,
                 "AIVEN_TOKEN_STAGING": staging.token,
-                "AIVEN_WEB_URL_STAGING": staging.url,
+                "AIVEN_TOKEN_STAGING_URL": staging.url,
             }
         )
         for named in (None, "AIVEN_TOKEN_STAGING"):

@@ -256,6 +256,7 @@ def typed(commands: str, folder: Path, scratch: Path, emulator: Emulator) -> str
     environ = {
         **os.environ,
         **_engine_of(scratch),
+        "COLUMNS": "",  # the workers of the tests set it, and a pipe has room for any line
         "PULUMI_SKIP_CONFIRMATIONS": "true",
         "AIVEN_WEB_URL": emulator.url,
         "TOKEN_OF_THE_TEST": emulator.token,

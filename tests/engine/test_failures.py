@@ -68,7 +68,7 @@ def test_the_stack_configuration_is_used_and_its_age_is_told(
     assert observer.works(project.output("ci"))
     observer.revoke(token[:12])
     shown = project.refresh(fails=True).output
-    assert "are given the configuration of the last `pulumi up`" in shown
+    assert "are given that of the last `pulumi up`" in shown
     assert token not in "".join(project.printed) + str(project.state())
     project.environ |= {"AIVEN_TOKEN": emulator.token}
     project.refresh("--expect-no-changes")

@@ -25,7 +25,7 @@ def staging() -> Iterator[Emulator]:
 @pytest.fixture
 def project(tmp_path: Path, emulator: Emulator, staging: Emulator) -> Project:
     """A project that has the credentials of both accounts in its environment."""
-    environ = {"AIVEN_TOKEN_STAGING": staging.token, "AIVEN_WEB_URL_STAGING": staging.url}
+    environ = {"AIVEN_TOKEN_STAGING": staging.token, "AIVEN_TOKEN_STAGING_URL": staging.url}
     return Project(tmp_path / "project", emulator, environ)
 
 
@@ -105,7 +105,8 @@ def test_another_account_makes_it_anew_and_revokes_the_old_one(
     why = f"it is in the account of {emulator.user}, and credentials names that of {staging.user} now"
     told = project.preview()
     assert told.messages("ci") == [f"token {before['ci']['token_prefix']} is due to be replaced by a new one: {why}"]
-    assert told.messages("ingest") == [f"the series is due to be replaced by a new one: {why}"]
+    whole = "the series, with all its tokens, is due to be replaced by a new one"
+    assert told.messages("ingest") == [f"{whole}: {why}"]
     assert "[diff: +credentials]" in told.output
     project.up()
     assert usual.valid() == {}
@@ -154,6 +155,13 @@ def test_a_name_without_a_credential_fails_before_anything_happens(
         assert why in shown.output
         assert secret not in shown.output
     project.program('avn.AccessToken.get("read", "a", credentials="AIVEN_TOKEN_UNSET")').up(fails=True)
+    project.environ["PASTED"] = secret
+    for given in ("os.environ['PASTED']", "pulumi.Output.from_input(os.environ['PASTED'])"):
+        project.program(f'import os\navn.AccessToken.get("read", "a", credentials={given})')
+        for command in (("preview", "--json"), ("up", "--yes", "--diff")):
+            told = project.pulumi(*command, fails=True).output
+            assert "credentials must be the name of an environment variable" in told
+            assert secret[:40] not in told
     assert emulator.requests == staging.requests == []
 
 
@@ -182,3 +190,88 @@ def test_a_name_that_is_not_known_yet_waits_until_it_is(project: Project, stagin
     project.preview()
     project.up()
     assert set(other.tokens()) == {"CI", "Ingest"}
+
+
+def test_a_move_that_could_not_revoke_the_old_one_fails_before_it_makes_the_new_one(
+    project: Project, emulator: Emulator, staging: Emulator
+) -> None:
+    """The preview asks for the credential that the state names, and says so; with it, the same command goes on."""
+    usual, other = Observer(emulator), Observer(staging)
+    project.tokens(ci=f'description="CI", {STAGING}').up()
+    old = other.valid()
+    there = project.environ.pop("AIVEN_TOKEN_STAGING")
+    project.tokens(ci='description="CI"')
+    for run in (project.preview, project.up):
+        told = run(fails=True).output
+        assert f"it cannot be revoked in the account of {staging.user} with what the state names" in told
+        assert f"so it was not made anew in that of {emulator.user}" in told
+        assert "the environment variable AIVEN_TOKEN_STAGING: set it" in told
+    project.environ |= {"AIVEN_TOKEN_STAGING": emulator.token, "AIVEN_TOKEN_STAGING_URL": emulator.url}
+    assert f"was made as {staging.user}, but the credential from" in project.up(fails=True).output
+    assert (usual.valid(), other.valid()) == ({}, old)
+    project.environ |= {"AIVEN_TOKEN_STAGING": there, "AIVEN_TOKEN_STAGING_URL": staging.url}
+    project.up()
+    assert (list(usual.tokens()), other.valid()) == (["CI"], {})
+
+
+def test_a_series_that_becomes_a_token_in_another_account_is_made_anew(
+    project: Project, emulator: Emulator, staging: Emulator
+) -> None:
+    """Both changes at once: all of its tokens go, those in their overlap too."""
+    usual, other = Observer(emulator), Observer(staging)
+    for release in (1, 2):
+        triggers = f"rotation_triggers={{'n': {release}}}"
+        project.program(f'avn.RotatingAccessToken("ci", description="CI", {triggers}, **{SERIES})').up()
+    assert len(usual.valid()) == 2
+    project.tokens(ci=f'description="CI", {STAGING}').up()
+    assert (usual.valid(), list(other.tokens())) == ({}, ["CI"])
+
+
+def test_another_service_is_another_account_though_the_user_is_the_same(
+    project: Project, observer: Observer, emulator: Emulator
+) -> None:
+    """Who has the same name at two addresses has two accounts: the token moves, and is not lost in the first."""
+    project.tokens(ci='description="CI"').up()
+    with Emulator(user=emulator.user) as there:
+        project.environ |= {"AIVEN_TOKEN_STAGING": there.token, "AIVEN_TOKEN_STAGING_URL": there.url}
+        told = project.tokens(ci=f'description="CI", {STAGING}').up()
+        assert f"it is in the account of {emulator.url}, and credentials names that of {there.url} now" in told.output
+        assert (observer.valid(), list(Observer(there).tokens())) == ({}, ["CI"])
+        project.destroy()
+
+
+def test_a_credential_that_another_resource_names_is_not_revoked_while_it_is_in_use(
+    project: Project, observer: Observer, emulator: Emulator
+) -> None:
+    """The token of one resource is the credential of another: a run that knows so leaves it alone, and says which."""
+    declared = """
+        runner = avn.AccessToken("runner", description="Runner", rotation_triggers={"n": %d})
+        pulumi.export("runner", runner.full_token)
+        """
+    named = 'ci = avn.AccessToken("ci", description="CI", credentials="RUN_TOKEN")'
+    project.program(declared % 1).up()
+    project.environ["RUN_TOKEN"] = secret = project.output("runner")
+    project.program(f"{declared % 1}\n        {named}").up()
+    told = project.program(f"{declared % 2}\n        {named}").up(fails=True).output
+    assert (
+        f"token {secret[:12]} is the one that Pulumi is using right now, so it was not revoked. Set RUN_TOKEN" in told
+    )
+    assert observer.works(secret)
+    project.environ["RUN_TOKEN"] = project.output("runner")
+    project.up()
+    assert not observer.works(secret)
+    assert set(observer.tokens()) == {"Runner", "CI"}
+
+
+def test_an_audit_of_one_account_leaves_what_is_read_in_the_other_alone(
+    project: Project, observer: Observer, staging: Emulator
+) -> None:
+    """Whose a token is that is only read, no state says: with two credentials, it is no finding that it is not here."""
+    read = Observer(staging).make("read")
+    project.tokens(ci='description="CI"')
+    with (project.folder / "__main__.py").open("a") as program:
+        program.write(f'\navn.AccessToken.get("read", "{read["token_prefix"]}", {STAGING})\n')
+    project.up()
+    assert observer.works(project.output("ci"))
+    audit = "pulumi-avn-token audit --stack organization/scratch/test"
+    assert ": 1 managed." in project.shell(audit).output

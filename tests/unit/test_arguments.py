@@ -101,7 +101,7 @@ CREDENTIALS = (
         ("credentials", "", "must not be empty"),
         *(
             ("credentials", name, CREDENTIALS)
-            for name in ("token", "A B", "A-B", "1A", "a:", ":a", "a:b:c", "A\n", "É")
+            for name in ("token", "A B", "A-B", "1A", "a:", ":a", "a:b:c", "A\n", "É", "admin:AVNS_x1")
         ),
         ("full_token", 1234, "must be a string, not a number"),
     ],

@@ -101,7 +101,7 @@ def test_variable_is_named_as_the_source(name: str) -> None:
 def test_stack_as_the_source_says_that_it_may_be_stale() -> None:
     """Who is told that the stack's credential is wrong learns that refresh and destroy are given an old one."""
     source = find(stack={STACK_TOKEN: GIVEN}).source
-    assert source.startswith("the stack configuration (aiven:apiToken); refresh and destroy are given")
+    assert source.startswith("the stack configuration (aiven:apiToken: refresh and destroy are given")
     assert "set AIVEN_TOKEN in the environment" in source
 
 
@@ -251,7 +251,7 @@ def test_token_that_cannot_stand_in_a_header_is_refused_and_not_shown(secret: st
     for environ, stack, source in (
         ({"AIVEN_TOKEN": token}, {}, "the environment variable AIVEN_TOKEN"),
         ({"AIVEN_AUTH_TOKEN": token}, {}, "the environment variable AIVEN_AUTH_TOKEN"),
-        ({}, {STACK_TOKEN: token}, "the stack configuration (aiven:apiToken)"),
+        ({}, {STACK_TOKEN: token}, "the stack configuration (aiven:apiToken"),
     ):
         with pytest.raises(CredentialError) as caught:
             find(environ, stack)
@@ -456,17 +456,17 @@ def test_named_setting_is_the_only_place() -> None:
     """The credential is the stack setting's, and an error can say that refresh and destroy may have an old one."""
     found = find(EVERYWHERE, {"staging:apiToken": GIVEN}, named="staging:apiToken")
     assert found.token == GIVEN
-    assert found.source.startswith("the stack configuration (staging:apiToken); refresh and destroy are given")
-    assert found.source.endswith("so after a change of it run `pulumi up` first")
+    assert found.source.startswith("the stack configuration (staging:apiToken: refresh and destroy are given")
+    assert found.source.endswith("so after a change of it run `pulumi up` without a refresh first)")
 
 
 @pytest.mark.parametrize(
     ("named", "environ", "stack", "url"),
     [
-        ("AIVEN_TOKEN_A", {"AIVEN_WEB_URL_A": "https://a.example"}, {}, "https://a.example"),
-        ("A_TOKEN", {"A_WEB_URL": "https://a.example/v1"}, {}, "https://a.example"),
+        ("AIVEN_TOKEN_A", {"AIVEN_TOKEN_A_URL": "https://a.example"}, {}, "https://a.example"),
+        ("PASSWORD", {"PASSWORD_URL": "https://a.example/v1"}, {}, "https://a.example"),
         ("AIVEN_TOKEN_A", {}, {}, "https://usual.example"),
-        ("AIVEN_TOKEN_A", {"AIVEN_WEB_URL_A": ""}, {}, "https://usual.example"),
+        ("AIVEN_TOKEN_A", {"AIVEN_TOKEN_A_URL": ""}, {}, "https://usual.example"),
         ("AIVEN_TOKEN_A", {"AIVEN_WEB_URL": ""}, {STACK_URL: "https://b.example"}, "https://b.example"),
         ("AIVEN_TOKEN_A", {"AIVEN_WEB_URL": ""}, {}, DEFAULT_URL),
         ("PASSWORD", {}, {}, "https://usual.example"),
@@ -484,8 +484,8 @@ def test_url_of_a_named_credential_is_named_alike(
 
 def test_bad_url_of_a_named_credential_is_told_by_its_name() -> None:
     """What is to be corrected is that setting, and no other."""
-    with pytest.raises(CredentialError, match=r"^A_WEB_URL sends the credential in the clear to a"):
-        find({"A_TOKEN": GIVEN, "A_WEB_URL": "http://a.example"}, named="A_TOKEN")
+    with pytest.raises(CredentialError, match=r"^A_TOKEN_URL sends the credential in the clear to a"):
+        find({"A_TOKEN": GIVEN, "A_TOKEN_URL": "http://a.example"}, named="A_TOKEN")
 
 
 @pytest.mark.parametrize(
