@@ -241,7 +241,7 @@ def test_another_service_is_another_account_though_the_user_is_the_same(
 
 
 def test_a_credential_that_another_resource_names_is_not_revoked_while_it_is_in_use(
-    project: Project, observer: Observer, emulator: Emulator
+    project: Project, observer: Observer
 ) -> None:
     """The token of one resource is the credential of another: a run that knows so leaves it alone, and says which."""
     declared = """
