@@ -108,17 +108,18 @@ class _Provider(ResourceProvider):
         if made_as is None or _named(olds) == _named(news):
             return None
         owner, anew = self._account(news).owner(), self.operation.credential(_named(news))
+        is_same_user = owner.is_same_as(made_as)
         try:
             left = self.operation.credential(_named(olds))
         except CredentialError as error:
-            if owner.is_same_as(made_as):
+            if is_same_user:
                 return None
             what = f"it cannot be revoked in the account of {made_as.user} with what the state names"
             raise CredentialError(f"{what}, so it was not made anew in that of {owner.user}: {error}") from None
-        if owner.is_same_as(made_as) and left.url == anew.url:
+        if is_same_user and left.url == anew.url:
             return None
         self._account(olds).confirm(olds["token_prefix"], made_as)
-        where, whither = (made_as.user, owner.user) if not owner.is_same_as(made_as) else (left.url, anew.url)
+        where, whither = (left.url, anew.url) if is_same_user else (made_as.user, owner.user)
         return f"it is in the account of {where}, and credentials names that of {whither} now"
 
     def _go_on_holding(self, token_prefix: str, bag: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from pulumi_avn_token.emulator import Emulator
 from pulumi_avn_token.inventory import FAILURES, KINDS
 from tests.account import Observer
 from tests.engine.project import ROOT, Project, typed
+from tests.leaks import Secrets, assert_none_in
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 UNDER_MOCKS = {"aiven-provider", "aws", "github-actions", "kubernetes"}
@@ -179,14 +180,17 @@ def test_the_links_of_the_documents_lead_somewhere() -> None:
 def test_an_example_comes_up_once_and_goes_down(
     example: Path, tmp_path: Path, emulator: Emulator, observer: Observer
 ) -> None:
-    """Each example makes tokens, comes up unchanged a second time, and leaves nothing behind."""
+    """Each example makes tokens, comes up unchanged a second time, shows no secret, and leaves nothing behind."""
     folder = checkout(tmp_path / "checkout") / "examples" / example.name
     project = Project(folder, emulator)
     project.up()
     assert observer.tokens()
-    project.up("--expect-no-changes")
+    project.up("--expect-no-changes", "--diff")
+    secrets = Secrets(project.outputs(name)["full_token"] for name in project.state())
+    project.pulumi("stack", "output")
     project.destroy()
     assert observer.tokens() == {}
+    assert_none_in(secrets, "".join(project.printed).encode(), "what was printed")
 
 
 def test_the_demo_shows_real_tokens_twice_and_touches_no_real_account(
