@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -77,6 +78,16 @@ OPERATIONS = {
 CELLS = [(name, call) for name, operation in OPERATIONS.items() for call in operation.calls]
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Have no garbage collected: at the depth of a deeply nested answer, finalizers would have no room."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Story:
     """A stack that an operation is done to, and a rival who has tokens of the same descriptions."""
 
@@ -100,7 +111,7 @@ class Story:
             replace(fault, fields={"token_prefix": min(self.rivals)}) if RIVAL in fault.fields.values() else fault
             for fault in faults
         ]
-        with suppress(AvnTokenError):
+        with suppress(AvnTokenError), _no_collection():
             self.operation.do(self.engine)
         self.engine.emulator.faults = []
         self.compete()
