@@ -12,6 +12,7 @@ token = avn.AccessToken(
     description="Pulumi's services",
     max_age_seconds=30 * DAY,
     early_rotation_window_seconds=14 * DAY,  # `pulumi up` must run more often than this, or the provider is locked out
+    rotation_triggers={"leak": 0},  # another value after a leak
 )
 services = aiven.Provider("services", api_token=token.full_token)
 

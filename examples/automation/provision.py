@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +73,7 @@ def declare() -> None:
 def provision(team: str, platform: Platform, *, release: str) -> Provisioned:
     """Make the account agree with what is declared for a team. ProvisioningError: it does not, and why."""
     with _told_in_one_line():
-        stack = _stack(team, platform)
+        stack = _stack(team, platform, auto.create_or_select_stack)
         stack.set_config("release", auto.ConfigValue(release))
         done = stack.up(refresh=True, color="never", on_output=log.info)  # secrets are hidden in what it prints
     outputs = {name: output.value for name, output in done.outputs.items()}
@@ -84,10 +84,10 @@ def provision(team: str, platform: Platform, *, release: str) -> Provisioned:
 def destroy(team: str, platform: Platform) -> None:
     """Revoke a team's tokens and forget the team. ProvisioningError: something is left, and why."""
     with _told_in_one_line():
-        _stack(team, platform).destroy(color="never", on_output=log.info, remove=True)
+        _stack(team, platform, auto.select_stack).destroy(color="never", on_output=log.info, remove=True)
 
 
-def _stack(team: str, platform: Platform) -> auto.Stack:
+def _stack(team: str, platform: Platform, find: Callable[..., auto.Stack]) -> auto.Stack:
     work_dir = platform.work_dir / team  # one for each stack: several may be provisioned at the same time
     work_dir.mkdir(parents=True, exist_ok=True)
     environ = {
@@ -98,7 +98,7 @@ def _stack(team: str, platform: Platform) -> auto.Stack:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }
     options = auto.LocalWorkspaceOptions(work_dir=str(work_dir), env_vars=environ)
-    return auto.create_or_select_stack(team, project_name=PROJECT, program=declare, opts=options)
+    return find(team, project_name=PROJECT, program=declare, opts=options)
 
 
 @contextmanager

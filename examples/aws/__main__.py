@@ -13,6 +13,7 @@ token = avn.RotatingAccessToken(
     max_age_seconds=30 * DAY,
     early_rotation_window_seconds=14 * DAY,
     overlap_seconds=7 * DAY,  # a consumer has so long to fetch the current one
+    revocation_triggers={"leak": 0},  # another value after a leak
 )
 secret = secretsmanager.Secret("ingest", name="aiven/ingest", description="Aiven access token of the ingest workers")
 

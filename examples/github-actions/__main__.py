@@ -19,8 +19,9 @@ def series(name: str, description: str) -> avn.RotatingAccessToken:
         description=f"GitHub Actions, {repository}: {description}",
         max_age_seconds=30 * DAY,
         early_rotation_window_seconds=14 * DAY,
-        overlap_seconds=1 * DAY,  # longer than any job runs
+        overlap_seconds=3 * DAY,  # longer than any job runs, and than two runs of this stack are apart
         retire_previous="after_overlap",
+        revocation_triggers={"leak": 0},  # another value after a leak
     )
 
 

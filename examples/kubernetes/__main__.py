@@ -12,8 +12,9 @@ token = avn.RotatingAccessToken(
     description="Ingest workers in Kubernetes",
     max_age_seconds=30 * DAY,
     early_rotation_window_seconds=14 * DAY,
-    overlap_seconds=1 * DAY,  # pods that are not restarted yet have so long
+    overlap_seconds=3 * DAY,  # pods that are not restarted yet have so long
     retire_previous="after_overlap",  # they all use it until then, so it is never idle
+    revocation_triggers={"leak": 0},  # another value after a leak
 )
 
 # Without the option, the Secret would be deleted and made anew at each rotation, and be missing in between.

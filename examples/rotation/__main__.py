@@ -64,6 +64,7 @@ ingest = avn.RotatingAccessToken(
     max_age_seconds=30 * DAY,
     early_rotation_window_seconds=14 * DAY,  # the first `up` after 16 days makes the next token
     overlap_seconds=7 * DAY,  # a consumer has so long to fetch it
+    revocation_triggers={"leak": 0},  # another value after a leak
 )
 SecretFile("ingest", path=Path(__file__).parent / "ingest.token", secret=ingest.full_token)
 

@@ -119,6 +119,13 @@ def test_a_failure_is_told_in_one_line_with_a_status_and_no_secret(
     assert observer.valid() == before
 
 
+def test_what_was_never_provisioned_is_not_called_revoked(platform: Platform) -> None:
+    """A mistyped team fails, and makes no stack."""
+    said = _run(_environ(platform), "--destroy", status=1)
+    assert re.fullmatch(r"data: no stack named 'data' found\n", said)
+    assert not list(Path(platform.backend_url.removeprefix("file://")).rglob("data.json"))
+
+
 def test_without_its_environment_the_command_says_what_to_set(platform: Platform) -> None:
     """It does not begin with half of what it needs."""
     said = _run({**_environ(platform), "PULUMI_CONFIG_PASSPHRASE": ""}, status=2)
@@ -147,9 +154,9 @@ def _environ(platform: Platform) -> dict[str, str]:
     }
 
 
-def _run(environ: dict[str, str], *, status: int) -> str:
+def _run(environ: dict[str, str], *options: str, status: int) -> str:
     """What the command says, on whichever stream."""
-    command = [sys.executable, str(FOLDER / "provision.py"), "data"]
+    command = [sys.executable, str(FOLDER / "provision.py"), "data", *options]
     ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert ran.returncode == status, ran.stderr
     return ran.stdout + ran.stderr

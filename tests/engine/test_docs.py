@@ -139,8 +139,9 @@ def test_the_first_two_commands_are_the_two_and_exist() -> None:
 
 
 def test_the_table_of_arguments_is_the_signature() -> None:
-    """Every argument stands in the README's tables, those of the first in their order, and no other does."""
-    tables = README.split("## Arguments")[1].split("Outputs:")[0].split("A `RotatingAccessToken` takes")
+    """Every argument stands in the page's tables, those of the first in their order, and no other does."""
+    page = (ROOT / "docs" / "arguments.md").read_text(encoding="utf-8")
+    tables = page.split("## Outputs")[0].split("A `RotatingAccessToken` takes")
     documented, further = [
         [name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
         for table in tables

@@ -61,8 +61,9 @@ def given(project: Project, emulator: Emulator, monitor: Server) -> dict[str, st
         "PULUMI_BACKEND_URL": (project.folder / "state").as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "test",
         "AIVEN_TOKEN": emulator.token,
-        "HEARTBEAT_URL": f"{monitor.url}/tokens",
+        "HEARTBEAT_URL": f"{monitor.url}/tokens?a=$b&c=d",  # a shell reads it
         "SOONER_THAN": re.findall(r"^SOONER_THAN=(.*)$", README, re.MULTILINE)[0],
+        "TOKENS": "1",
     }
 
 
@@ -91,8 +92,11 @@ def cron(tmp_path: Path, project: Project, given: dict[str, str], machine: dict[
     shutil.copy(FOLDER / "watch.sh", watch)
     listed = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
     for file, settings in zip((project.folder / "tokens.env", watch / "watch.env"), listed, strict=True):
-        names = re.findall(r"^(\w+)=", settings, re.MULTILINE)
-        lines = [f"{name}={shlex.quote(value)}\n" for name, value in ({n: given[n] for n in names} | machine).items()]
+        lines = [
+            f"{name}={quote}{given[name]}{quote}\n"
+            for name, quote in re.findall(r"^(\w+)=('?)", settings, re.MULTILINE)
+        ]
+        lines += [f"{name}={shlex.quote(value)}\n" for name, value in machine.items()]
         file.write_text("".join(lines), encoding="utf-8")
     return Cron({"/srv/tokens-watch/": f"{watch}/", "/srv/tokens/": f"{project.folder}/"}, str(tmp_path))
 
@@ -130,7 +134,7 @@ def test_the_workflow_rotates_when_it_is_due_and_tells_the_monitor(
     assert seen == [seen[0]] * 3 + [seen[-1]] * 2
     assert seen[0] != seen[-1]
     assert observer.works(project.output("ci-deploys"))
-    assert [request.line for request in monitor.requests] == ["GET /tokens"] * 5
+    assert [request.line for request in monitor.requests] == ["GET /tokens?a=$b&c=d"] * 5
     assert_none_in(secrets, printed.encode(), "what was printed")
 
 
@@ -146,7 +150,7 @@ def test_the_crontab_rotates_when_it_is_due_and_is_silent(
         seen.append(prefix)
     assert seen == [seen[0]] * 2 + [seen[-1]] * 2
     assert seen[0] != seen[-1]
-    assert [request.line for request in monitor.requests] == ["GET /tokens"] * 4
+    assert [request.line for request in monitor.requests] == ["GET /tokens?a=$b&c=d"] * 4
 
 
 def test_a_finding_of_the_audit_makes_the_run_fail(
@@ -199,6 +203,10 @@ def test_a_stopped_schedule_is_noticed(project: Project, cron: Cron) -> None:
     told = cron.run("watch.sh").output
     assert told.startswith("watch.sh: these should have been rotated; does the schedule still run?\n")
     assert re.search(r"^\S+Z +\S{12} +CI deploys ", told, re.MULTILINE)
+    project.at(31)
+    expired = cron.run("watch.sh")
+    assert expired.status == 1
+    assert expired.output.startswith("watch.sh: 0 tokens are valid, where at least 1 should be")
     cron.run("rotate.sh")
     assert cron.run("watch.sh") == Ran("", 0)
     project.emulator.end_session()

@@ -32,10 +32,10 @@ def test_each_secret_of_github_has_a_token_of_its_own(program: Program) -> None:
 
 
 def test_a_job_that_runs_while_its_token_rotates_goes_on(program: Program, observer: Observer) -> None:
-    """GitHub has the new tokens, the old ones work for a day, and are then revoked though jobs used them."""
-    program.up(days_ago=20)
+    """GitHub has the new tokens, the old ones work for three days, and are then revoked though jobs used them."""
+    program.up(days_ago=24)
     old = {name: program.token(name)["full_token"] for name in PLACES}
-    program.up(days_ago=2)
+    program.up(days_ago=4)
     program.assert_secrets_stay_secrets()
     for name, key in PLACES.items():
         assert program.holders(program.token(name)["full_token"]) == {(key, "value")}

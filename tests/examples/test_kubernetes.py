@@ -70,9 +70,9 @@ def test_the_secret_is_updated_in_place_and_before_the_pods(program: Program) ->
 
 def test_the_old_token_ends_with_the_overlap_though_pods_used_it(program: Program, observer: Observer) -> None:
     """Pods use it until they are restarted; that does not keep it alive."""
-    program.up(days_ago=20)
+    program.up(days_ago=24)
     old = program.token("ingest")["full_token"]
-    program.up(days_ago=2)
+    program.up(days_ago=4)
     program.up(days_ago=1.5)
     assert observer.works(old)
     program.up()

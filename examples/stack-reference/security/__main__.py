@@ -12,5 +12,6 @@ ingest = avn.RotatingAccessToken(
     max_age_seconds=30 * DAY,
     early_rotation_window_seconds=14 * DAY,
     overlap_seconds=7 * DAY,  # the application's own `up` has so long
+    revocation_triggers={"leak": 0},  # another value after a leak
 )
 pulumi.export("ingest_token", ingest.full_token)
