@@ -127,6 +127,7 @@ def test_another_name_of_the_same_account_changes_nothing_there(
         """
     ).up()
     before = observer.valid()
+    project.environ |= {"AIVEN_TOKEN": ""}  # the state still names the usual credential
     project.program(
         f"""
         avn.AccessToken("ci", description="CI", credentials="NEXT_TOKEN")
@@ -134,7 +135,6 @@ def test_another_name_of_the_same_account_changes_nothing_there(
         """
     ).up()
     assert set(observer.valid()) == set(before)
-    project.environ |= {"AIVEN_TOKEN": ""}
     project.up("--expect-no-changes")
     project.refresh("--expect-no-changes")
     project.destroy()
