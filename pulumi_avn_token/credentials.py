@@ -6,7 +6,7 @@ import ipaddress
 import json
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -56,9 +56,7 @@ def find_credential(
         return _find_named(named, environ, look_up)
     for token, source in _tokens(environ, look_up, home):
         if token:
-            _check_token(token, source)
-            url, ca_bundle = _checked_url(_usual_urls(environ, look_up)), _checked_ca_bundle(environ)
-            return Credential(token=token, source=source, url=url, ca_bundle=ca_bundle)
+            return _checked(token, source, environ, _usual_urls(environ, look_up))
     in_the_stack = f", or `pulumi config set --secret {STACK_TOKEN}` ({_FROM_THE_NEXT_UP})" if stack else ""
     raise CredentialError(
         f"no Aiven credential: set AIVEN_TOKEN in the environment{in_the_stack}, or log in with `avn user login`"
@@ -66,11 +64,16 @@ def find_credential(
     )
 
 
-def _find_named(named: str, environ: Mapping[str, str], stack: Callable[[str], str | None]) -> Credential:
-    """The credential that an argument `credentials` names: if that is missing, no other account is to be met."""
+def check_name(named: str) -> str:
+    """Give what `credentials` says, if that can be a name. CredentialError: it cannot, and may be a secret."""
     for fault in find_faults_of_credentials(named):
         raise CredentialError(f"credentials {fault}")
-    namespace, is_setting, _ = named.partition(":")
+    return named
+
+
+def _find_named(named: str, environ: Mapping[str, str], stack: Callable[[str], str | None]) -> Credential:
+    """The credential that an argument `credentials` names: if that is missing, no other account is to be met."""
+    namespace, is_setting, _ = check_name(named).partition(":")
     if is_setting:
         token, source = stack(named), _stale(named, "run `pulumi up` without a refresh first")
         missing = f"the stack setting {named}: `pulumi config set --secret {named}`, {_FROM_THE_NEXT_UP}"
@@ -83,9 +86,13 @@ def _find_named(named: str, environ: Mapping[str, str], stack: Callable[[str], s
         address = environ.get(own_url)
     if not token:
         raise CredentialError(f"no Aiven credential in what credentials names, {missing}")
+    found = _checked(token, source, environ, [(address, own_url), *_usual_urls(environ, stack)])
+    return replace(found, setting=named)
+
+
+def _checked(token: str, source: str, environ: Mapping[str, str], urls: Iterable[tuple[str | None, str]]) -> Credential:
     _check_token(token, source)
-    url, ca_bundle = _checked_url([(address, own_url), *_usual_urls(environ, stack)]), _checked_ca_bundle(environ)
-    return Credential(token=token, source=source, setting=named, url=url, ca_bundle=ca_bundle)
+    return Credential(token=token, source=source, url=_checked_url(urls), ca_bundle=_checked_ca_bundle(environ))
 
 
 def _usual_urls(environ: Mapping[str, str], stack: Callable[[str], str | None]) -> Iterator[tuple[str | None, str]]:

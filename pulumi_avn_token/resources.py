@@ -11,8 +11,8 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions, dynamic
 
 from pulumi_avn_token import manifest
-from pulumi_avn_token.arguments import find_faults_of_credentials
-from pulumi_avn_token.errors import CredentialError, InvalidRequestError, ManifestError
+from pulumi_avn_token.credentials import check_name
+from pulumi_avn_token.errors import InvalidRequestError, ManifestError
 from pulumi_avn_token.lifecycle import SERIES_TYPE, SHOWN_BY_THE_ACCOUNT, TOKEN_TYPE, URN
 from pulumi_avn_token.model import LONGEST_PREFIX, PREFIX_LENGTH, shown
 from pulumi_avn_token.provider import SECRET_OUTPUTS, AccessTokenProvider, RotatingAccessTokenProvider
@@ -118,7 +118,7 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
         prefix = _prefix(id) if isinstance(id, str) else Output.concat(id).apply(_prefix)
         if credentials is not None:  # the engine has no `check` of what is only read, and would show it
             named = Output.from_input(credentials)
-            credentials = _name(credentials) if isinstance(credentials, str) else named.apply(_name)
+            credentials = check_name(credentials) if isinstance(credentials, str) else named.apply(check_name)
         token = cls.__new__(cls)
         token._declare(  # noqa: SLF001 - its own kind
             resource_name, {"credentials": credentials}, ResourceOptions.merge(opts, ResourceOptions(id=prefix))
@@ -297,10 +297,4 @@ def _hidden_if_full(adopt_prefix: Input[str] | None) -> Input[str] | None:
 def _prefix(given: str) -> str:
     if len(given) > LONGEST_PREFIX:
         raise InvalidRequestError(f"AccessToken.get takes a token's prefix, and this is more of it: {shown(given)}")
-    return given
-
-
-def _name(given: str) -> str:
-    for fault in find_faults_of_credentials(given):
-        raise CredentialError(f"credentials {fault}")
     return given
