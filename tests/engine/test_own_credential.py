@@ -8,21 +8,14 @@ import pytest
 
 from pulumi_avn_token.emulator import Emulator, Fault
 from tests.account import Observer
-from tests.engine.project import DAY, ROOT, Project
-
-TEAMS = (ROOT / "docs" / "teams.md").read_text(encoding="utf-8")
-
-
-def section(title: str) -> str:
-    """A section of the page about teams."""
-    (found,) = re.findall(rf"^##+ {title}\n(.*?)(?=^##|\Z)", TEAMS, re.DOTALL | re.MULTILINE)
-    return str(found)
+from tests.engine.project import DAY, Project
+from tests.pages import section
 
 
 @pytest.fixture
 def own(project: Project, emulator: Emulator) -> Project:
     """A project whose runs have a credential of their own, a hand-made token, and the page's program."""
-    (program,) = re.findall(r"```python\n(.*?)```", section("Rotated by the stack itself"), re.DOTALL)
+    (program,) = re.findall(r"```python\n(.*?)```", section("teams.md", "Rotated by the stack itself"), re.DOTALL)
     (project.folder / "__main__.py").write_text(program, encoding="utf-8")
     emulator.clock_offset = -400 * DAY
     return project
@@ -35,7 +28,7 @@ def test_by_hand_the_steps_of_the_page_lock_nobody_out(
     old = emulator.issue_token(description="Pulumi, old")
     project.environ |= {"AIVEN_TOKEN": old, "AIVEN_AUTH_TOKEN": old, "OLD_PREFIX": old[:12]}
     project.tokens(ci='description="CI"').up()
-    (commands,) = re.findall(r"```sh\n(.*?)```", section("Rotated by hand"), re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", section("teams.md", "Rotated by hand"), re.DOTALL)
     project.shell(commands.replace("OLD_PREFIX", '"$OLD_PREFIX"'))
     assert set(observer.tokens()) == {"CI", "Pulumi, from 2026-12 on"}
     assert observer.works(project.output("ci"))
@@ -123,7 +116,7 @@ def test_what_a_policy_forbids_is_told_and_drops_nothing(
     emulator.faults = [Fault(kind="status", status=403, error_code=error_code, message="no")]
     project.tokens(ci='description="CI"', more='description="More"')
     (told_of,) = re.findall(
-        rf"^\| `{error_code}` \| .* \| `(.*)` \|$", section("What a policy can forbid"), re.MULTILINE
+        rf"^\| `{error_code}` \| .* \| `(.*)` \|$", section("teams.md", "What a policy can forbid"), re.MULTILINE
     )
     for command in (("up", "--yes", "--skip-preview"), ("refresh", "--yes"), ("destroy", "--yes")):
         assert told_of in project.pulumi(*command, fails=True).output

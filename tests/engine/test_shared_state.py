@@ -21,14 +21,13 @@ from pulumi_avn_token.model import parse_time
 from tests.account import Observer
 from tests.engine.accounting import find_undelivered, follow
 from tests.engine.backends import Backend, postgresql, s3
-from tests.engine.project import COMMAND_TIMEOUT_SECONDS, ROOT, Project, wait_until
+from tests.engine.project import COMMAND_TIMEOUT_SECONDS, Project, wait_until
 from tests.leaks import Secrets, assert_none_in
+from tests.pages import section
 
 ROUNDS = 5
 UP = ("up", "--yes", "--skip-preview")
-DOCUMENT = (
-    (ROOT / "docs" / "teams.md").read_text(encoding="utf-8").partition("\n## Shared state\n")[2].partition("\n## ")[0]
-)
+DOCUMENT = section("teams.md", "Shared state")
 LOCKED, HOLDER = re.findall(r"```text\n(.*)\n(  .*)\n```", DOCUMENT)[0]
 
 HELD = """

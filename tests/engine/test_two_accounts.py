@@ -10,7 +10,8 @@ import pytest
 
 from pulumi_avn_token.emulator import Emulator
 from tests.account import Observer
-from tests.engine.project import ROOT, SERIES, Project
+from tests.engine.project import SERIES, Project
+from tests.pages import section
 
 STAGING = 'credentials="AIVEN_TOKEN_STAGING"'
 
@@ -74,8 +75,7 @@ def test_the_program_of_the_page_about_teams_runs(
     project: Project, observer: Observer, emulator: Emulator, staging: Emulator
 ) -> None:
     """Its three tokens are made in the accounts that it says."""
-    page = (ROOT / "docs" / "teams.md").read_text(encoding="utf-8").split("## More than one account")[1]
-    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (program,) = re.findall(r"```python\n(.*?)```", section("teams.md", "More than one account"), re.DOTALL)
     (project.folder / "__main__.py").write_text(program, encoding="utf-8")
     project.pulumi("config", "set", "--secret", "lab:apiToken", emulator.token, hidden=True)
     project.up()
