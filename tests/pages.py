@@ -12,4 +12,5 @@ def section(page: str, title: str) -> str:
     """What a page of `docs` says under a heading, with the headings below it."""
     text = (DOCS / page).read_text(encoding="utf-8")
     ((level, rest),) = re.findall(rf"^(##+) {title}\n(.*)", text, re.DOTALL | re.MULTILINE)
-    return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    # One mark alone is no heading of a section: a shell's comments have it.
+    return re.split(rf"^#{{2,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
