@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak engine environment sdks check format clean
+.PHONY: help demo test soak bench engine environment sdks check format clean
 
 help: ## these lines
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/'
 
 demo: environment engine ## real tokens by a real engine, in an emulated account
-	@$(BIN)/python tools/demo.py
+	@$(BIN)/python -m tools.demo
 
 test: check engine ## everything that must hold: format, lint, types, tests with the real engine
 	@$(BIN)/pytest --numprocesses=4 --dist=worksteal --cov --cov-report=term
@@ -17,6 +17,9 @@ test: check engine ## everything that must hold: format, lint, types, tests with
 soak: environment engine ## the long form of what looks for the unexpected: properties, fuzz, faults, 200 kills; two hours
 	@$(BIN)/pytest tests/unit tests/contract tests/fuzz tests/engine/test_faults.py tests/engine/test_kills.py \
 		--numprocesses=2 --timeout=0 --hypothesis-profile=soak -rP
+
+bench: environment engine ## what it costs beside the engine and the network: docs/performance.md made anew; 40 minutes
+	@$(BIN)/python -m bench
 
 check: sdks ## format, lint, types and the one way of imports
 	@$(BIN)/ruff format --check --quiet .

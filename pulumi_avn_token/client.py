@@ -5,6 +5,7 @@ Facts about the API: Aiven's OpenAPI description and the official CLI, `aiven-cl
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import ssl
@@ -355,6 +356,7 @@ class _Authorization(AuthBase):
         return request
 
 
+@functools.cache
 def _product() -> str:
     return f"pulumi-avn-token/{version('pulumi-avn-token')}"
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import pulumi
 from pulumi import Input, Output, ResourceOptions, dynamic
 
-from pulumi_avn_token import manifest
 from pulumi_avn_token.credentials import check_name
 from pulumi_avn_token.errors import InvalidRequestError, ManifestError
 from pulumi_avn_token.lifecycle import SERIES_TYPE, SHOWN_BY_THE_ACCOUNT, TOKEN_TYPE, URN
@@ -24,22 +23,21 @@ if TYPE_CHECKING:
 _Place = tuple[str, str, pulumi.Resource | None]
 """The type, the name and the parent of a resource."""
 
-_DECLARED: WeakKeyDictionary[pulumi.Resource, set[_Place]] = WeakKeyDictionary()
+_Aliases = list[Input[str | pulumi.Alias]]
+
+_DECLARED: WeakKeyDictionary[pulumi.Resource, dict[_Place, _Aliases]] = WeakKeyDictionary()
 
 
-class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
-    """A personal access token of the Aiven user whose credential runs the stack.
+class _Token:
+    """What both kinds of resource show of a token.
 
-    Its `id` is the token's prefix, or that of the series which it was. `full_token`, the secret, is a secret in the
-    state and in every output made of it; it is unset for an adopted token whose secret was not given. Times are
-    ISO 8601 strings.
+    Apart from them, since the SDK evaluates a resource's own annotations anew for each one that is declared; they have
+    just that of the number, which it makes an `int` by.
     """
 
     token_prefix: Output[str]
     full_token: Output[str]
     description: Output[str]
-    max_age_seconds: Output[int | None]
-    """Age in seconds, as the service has it; None: it never expires."""
     extend_when_used: Output[bool]
     ip_allowlist: Output[Sequence[str] | None]
     scopes: Output[Sequence[str] | None]
@@ -48,8 +46,24 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
     last_used_time: Output[str | None]
     last_ip: Output[str | None]
     last_user_agent: Output[str | None]
-    credentials: Output[str | None]
-    """Where the credential is, as declared."""
+
+    @property
+    def credentials(self) -> Output[str | None]:
+        """Where the credential is, as declared."""
+        declared: Output[str] | None = self.__dict__.get("credentials")
+        return Output.from_input(None) if declared is None else declared
+
+
+class AccessToken(_Token, dynamic.Resource, module="avn", name="AccessToken"):
+    """A personal access token of the Aiven user whose credential runs the stack.
+
+    Its `id` is the token's prefix, or that of the series which it was. `full_token`, the secret, is a secret in the
+    state and in every output made of it; it is unset for an adopted token whose secret was not given. Times are
+    ISO 8601 strings.
+    """
+
+    max_age_seconds: Output[int | None]
+    """Age in seconds, as the service has it; None: it never expires."""
 
     def __init__(  # noqa: PLR0913 - the fields of the API, and what this package adds
         self,
@@ -82,22 +96,21 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
             staging:apiToken, where the credential is; absent: where it usually is. One of another user makes a new
             token in that user's account, and revokes this one.
         """
-        self._declare(
-            resource_name,
-            {
-                "description": description,
-                "max_age_seconds": max_age_seconds,
-                "extend_when_used": extend_when_used,
-                "ip_allowlist": ip_allowlist,
-                "scopes": scopes,
-                "early_rotation_window_seconds": early_rotation_window_seconds,
-                "rotation_triggers": rotation_triggers,
-                "adopt_prefix": _hidden_if_full(adopt_prefix),
-                "full_token": None if full_token is None else Output.secret(full_token),
-                "credentials": credentials,
-            },
-            _succeeding(SERIES_TYPE, resource_name, opts),
-        )
+        inputs = {
+            "description": description,
+            "max_age_seconds": max_age_seconds,
+            "extend_when_used": extend_when_used,
+            "ip_allowlist": ip_allowlist,
+            "scopes": scopes,
+            "early_rotation_window_seconds": early_rotation_window_seconds,
+            "rotation_triggers": rotation_triggers,
+            "adopt_prefix": _hidden_if_full(adopt_prefix),
+            "full_token": None if full_token is None else Output.secret(full_token),
+            "credentials": credentials,
+        }
+        bag = _bag(TOKEN_TYPE, resource_name, _SHOWN, inputs, opts)
+        opts = _succeeding(SERIES_TYPE, TOKEN_TYPE, resource_name, _hiding(SECRET_OUTPUTS, opts))
+        super().__init__(AccessTokenProvider(), resource_name, bag, opts)
 
     @classmethod
     def get(
@@ -120,37 +133,16 @@ class AccessToken(dynamic.Resource, module="avn", name="AccessToken"):
             named = Output.from_input(credentials)
             credentials = check_name(credentials) if isinstance(credentials, str) else named.apply(check_name)
         token = cls.__new__(cls)
-        token._declare(  # noqa: SLF001 - its own kind
-            resource_name, {"credentials": credentials}, ResourceOptions.merge(opts, ResourceOptions(id=prefix))
-        )
+        bag = _bag(TOKEN_TYPE, resource_name, _SHOWN, {"credentials": credentials}, opts)
+        opts = _hiding(SECRET_OUTPUTS, ResourceOptions.merge(opts, ResourceOptions(id=prefix)))
+        opts = _succeeding(SERIES_TYPE, TOKEN_TYPE, resource_name, opts)
+        super().__init__(token, AccessTokenProvider(), resource_name, bag, opts)
         return token
 
-    def _declare(self, resource_name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None) -> None:
-        bag = _bag(TOKEN_TYPE, resource_name, (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS), inputs, opts)
-        super().__init__(AccessTokenProvider(), resource_name, bag, _hiding(SECRET_OUTPUTS, opts))
 
+class _Series(_Token):
+    """What a series shows beside that."""
 
-class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessToken"):
-    """A series of personal access tokens, two of them valid while consumers change over from one to the next.
-
-    Its `id` is the series', and stays; that of one which was an `AccessToken` is its first token's prefix. The outputs
-    are the current token's, as those of an `AccessToken`; beside them those of the previous token, unset where there is
-    none. Times are ISO 8601 strings.
-    """
-
-    token_prefix: Output[str]
-    full_token: Output[str]
-    description: Output[str]
-    max_age_seconds: Output[int]
-    """Age in seconds, as the service has it."""
-    extend_when_used: Output[bool]
-    ip_allowlist: Output[Sequence[str] | None]
-    scopes: Output[Sequence[str] | None]
-    create_time: Output[str]
-    expiry_time: Output[str]
-    last_used_time: Output[str | None]
-    last_ip: Output[str | None]
-    last_user_agent: Output[str | None]
     rotates_at: Output[str]
     """When the window opens: the first `up` after that rotates."""
     rotation_reason: Output[str]
@@ -166,8 +158,18 @@ class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessTo
     previous_last_used_time: Output[str | None]
     previous_last_ip: Output[str | None]
     previous_last_user_agent: Output[str | None]
-    credentials: Output[str | None]
-    """Where the credential is, as declared."""
+
+
+class RotatingAccessToken(_Series, dynamic.Resource, module="avn", name="RotatingAccessToken"):
+    """A series of personal access tokens, two of them valid while consumers change over from one to the next.
+
+    Its `id` is the series', and stays; that of one which was an `AccessToken` is its first token's prefix. The outputs
+    are the current token's, as those of an `AccessToken`; beside them those of the previous token, unset where there is
+    none. Times are ISO 8601 strings.
+    """
+
+    max_age_seconds: Output[int]
+    """Age in seconds, as the service has it."""
 
     def __init__(  # noqa: PLR0913 - the fields of the API, and what a series needs
         self,
@@ -220,10 +222,10 @@ class RotatingAccessToken(dynamic.Resource, module="avn", name="RotatingAccessTo
             "revocation_triggers": revocation_triggers,
             "credentials": credentials,
         }
-        outputs = (*SHOWN_BY_THE_ACCOUNT, *SECRET_OUTPUTS, *PREVIOUS_OUTPUTS, "rotates_at", "rotation_reason")
+        outputs = (*_SHOWN, *PREVIOUS_OUTPUTS, "rotates_at", "rotation_reason")
         bag = _bag(SERIES_TYPE, resource_name, outputs, inputs, opts)
         secrets = (*SECRET_OUTPUTS, "previous_full_token")
-        opts = _hiding(secrets, _succeeding(TOKEN_TYPE, resource_name, opts))
+        opts = _succeeding(TOKEN_TYPE, SERIES_TYPE, resource_name, _hiding(secrets, opts))
         super().__init__(RotatingAccessTokenProvider(), resource_name, bag, opts)
 
 
@@ -236,6 +238,8 @@ def access_tokens_from_manifest(
 
     RunError, which ends a program without a traceback: the manifest's faults, all of them, as `FILE:LINE:COLUMN: what`.
     """
+    from pulumi_avn_token import manifest  # noqa: PLC0415 - a program without one does without its reader
+
     try:
         declarations = manifest.load(path)
     except ManifestError as error:
@@ -246,6 +250,10 @@ def access_tokens_from_manifest(
     }
 
 
+_SHOWN = (*SHOWN_BY_THE_ACCOUNT, "full_token")
+"""What a resource has as an output whether it is an input or not."""
+
+
 def _bag(
     type_: str,
     resource_name: str,
@@ -253,34 +261,47 @@ def _bag(
     inputs: Mapping[str, Any],
     opts: ResourceOptions | None,
 ) -> dict[str, Any]:
-    """All inputs and outputs of a resource, with the URN that it is going to have among the inputs."""
-    parent = opts.parent if opts else None
-    _declared().add((type_, resource_name, parent))
+    """All inputs that are given and all outputs of a resource, with the URN that it is going to have among the inputs.
+
+    As few as there can be: the SDK makes an `Output` of each, which costs more than all else that is done here.
+    """
+    given = {name: value for name, value in inputs.items() if value is not None}
+    return {**dict.fromkeys(outputs), **given, URN: _urn(type_, resource_name, opts.parent if opts else None)}
+
+
+def _urn(type_: str, resource_name: str, parent: pulumi.Resource | None) -> Input[str]:
+    if parent is None:
+        return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{type_}::{resource_name}"
     # As a future, since the URN as an output would make the resource depend on its own parent.
-    urn = pulumi.create_urn(resource_name, type_, parent).future()
-    return {**dict.fromkeys(outputs), **inputs, URN: urn}
+    return cast("Input[str]", pulumi.create_urn(resource_name, type_, parent).future())
 
 
-def _declared() -> set[_Place]:
-    """What this program has declared so far: one process may run several, each with a stack's resource of its own."""
-    root = pulumi.runtime.get_root_resource()
-    return set() if root is None else _DECLARED.setdefault(root, set())
+def _succeeding(other: str, type_: str, resource_name: str, opts: ResourceOptions) -> ResourceOptions:
+    """Have a resource of another type in the same place updated in place to be this one.
 
-
-def _succeeding(type_: str, resource_name: str, opts: ResourceOptions | None) -> ResourceOptions:
-    """The options by which a resource of another type in the same place is updated in place to be this one."""
-    place, declared = (type_, resource_name, opts.parent if opts else None), _declared()
-
-    async def predecessor() -> pulumi.Alias:
-        # Asked once the program has declared all it does. One that is still there itself is no predecessor: the engine
-        # would give its token to this one, and then refuse the other.
-        return pulumi.Alias() if place in declared else pulumi.Alias(type_=type_)
-
-    return ResourceOptions.merge(opts, ResourceOptions(aliases=[Output.from_input(predecessor())]))
+    opts: the options of this one, to be changed.
+    """
+    declared, parent, aliases = _declared(), opts.parent, list(opts.aliases or ())
+    rival = declared.get((other, resource_name, parent))
+    if rival is None:
+        aliases.append(_urn(other, resource_name, None) if parent is None else pulumi.Alias(type_=other))
+    else:
+        # One that is still there itself is no predecessor: the engine would give its token to this one, and then
+        # refuse the other. Its own alias, its last, is taken away in time: none is looked at before all is declared.
+        del rival[-1:]
+    declared[type_, resource_name, parent] = opts.aliases = aliases
+    return opts
 
 
 def _hiding(secrets: Iterable[str], opts: ResourceOptions | None) -> ResourceOptions:
+    """Options that hide these outputs too, a copy."""
     return ResourceOptions.merge(opts, ResourceOptions(additional_secret_outputs=list(secrets)))
+
+
+def _declared() -> dict[_Place, _Aliases]:
+    """What this program has declared so far: one process may run several, each with a stack's resource of its own."""
+    root = pulumi.runtime.get_root_resource()
+    return {} if root is None else _DECLARED.setdefault(root, {})
 
 
 def _hidden_if_full(adopt_prefix: Input[str] | None) -> Input[str] | None:

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from pulumi_avn_token.emulator import Emulator
+from tools.engine.environment import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRATCH = ROOT / ".demo"
-PROGRAMS = (ROOT / ".engine" / "bin", ROOT / ".venv" / "bin")
 SELECT = "pulumi stack select --create --non-interactive emulator-demo"
 SHOWN = ("pulumi up --yes --skip-preview --non-interactive --suppress-progress", "avn user access-token list")
 
@@ -35,18 +35,13 @@ def _run(command: str, emulator: Emulator, *, quietly: bool = False) -> int:
         sys.stdout.flush()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AIVEN_", "PULUMI_"))}
     environ |= {
-        "PATH": os.pathsep.join([*map(str, PROGRAMS), environ.get("PATH", os.defpath)]),
-        "VIRTUAL_ENV": str(ROOT / ".venv"),
+        **environment(SCRATCH, "what these secrets open is emulated"),
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
         "AIVEN_WEB_URL": emulator.url,
         "AIVEN_TOKEN": emulator.token,
         "AIVEN_AUTH_TOKEN": emulator.token,  # the official command line's name for it
         "AIVEN_CONFIG_DIR": str(SCRATCH),
-        "PULUMI_HOME": str(SCRATCH / "pulumi"),
-        "PULUMI_BACKEND_URL": (SCRATCH / "state").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "what these secrets open is emulated",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
     output = subprocess.PIPE if quietly else None
     ran = subprocess.run(command.split(), env=environ, cwd=ROOT, check=False, stdout=output, stderr=output, text=True)

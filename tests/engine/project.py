@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pulumi_avn_token.emulator import Emulator
+from tools.engine.environment import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = ("pulumi-python:dynamic/avn:AccessToken", "pulumi-python:dynamic/avn:RotatingAccessToken")
@@ -242,7 +242,7 @@ class Project:
             name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AIVEN_", "COV_"))
         }
         environ |= {
-            **_engine_of(self.folder),
+            **environment(self.folder, "test"),
             "HOME": str(self.folder),
             "AIVEN_TOKEN": self.emulator.token,
             "AIVEN_WEB_URL": self.emulator.url,
@@ -255,7 +255,7 @@ def typed(commands: str, folder: Path, scratch: Path, emulator: Emulator) -> str
     """Run commands of a document as they stand, in a folder, and give what they print; `scratch` has a `state`."""
     environ = {
         **os.environ,
-        **_engine_of(scratch),
+        **environment(scratch, "test"),
         "COLUMNS": "",  # the workers of the tests set it, and a pipe has room for any line
         "PULUMI_SKIP_CONFIRMATIONS": "true",
         "AIVEN_WEB_URL": emulator.url,
@@ -270,19 +270,6 @@ def typed(commands: str, folder: Path, scratch: Path, emulator: Emulator) -> str
         text=True,
     )
     return ran.stdout
-
-
-def _engine_of(scratch: Path) -> dict[str, str]:
-    """The variables that have the engine of this checkout found, and what it keeps be in a folder."""
-    python = Path(sys.executable).parent
-    return {
-        "PATH": os.pathsep.join([str(ROOT / ".engine" / "bin"), str(python), os.environ["PATH"]]),
-        "VIRTUAL_ENV": str(python.parent),
-        "PULUMI_HOME": str(scratch / "home"),
-        "PULUMI_BACKEND_URL": (scratch / "state").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
 
 
 def wait_until(is_so: Callable[[], bool]) -> bool:

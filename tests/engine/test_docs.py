@@ -209,7 +209,7 @@ def test_the_demo_shows_real_tokens_twice_and_touches_no_real_account(
     emulator.clear_requests()
     shown = [
         subprocess.run(
-            [sys.executable, "tools/demo.py"], cwd=folder, env=environ, check=True, capture_output=True, text=True
+            [sys.executable, "-m", "tools.demo"], cwd=folder, env=environ, check=True, capture_output=True, text=True
         ).stdout
         for _ in range(2)
     ]

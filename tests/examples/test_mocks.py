@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pulumi import ResourceOptions
 
 from pulumi_avn_token import resources
 from pulumi_avn_token.emulator import Emulator
@@ -54,7 +55,7 @@ def test_a_token_that_does_not_name_its_secrets_is_found(
     folder: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine hides of a token's outputs those that it is told to, and so does the mock."""
-    monkeypatch.setattr(resources, "_hiding", lambda _secrets, opts: opts)
+    monkeypatch.setattr(resources, "_hiding", lambda _secrets, opts: opts or ResourceOptions())
     program = Program(folder, emulator)
     program.up()
     with pytest.raises(AssertionError, match="avn:AccessToken::ci"):

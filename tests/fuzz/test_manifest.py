@@ -254,6 +254,27 @@ def test_any_file_is_read_or_refused_with_places_and_no_secrets(kind: str) -> No
     print(f"{cases:,} manifests, {kind}; {read:,} could be read")  # noqa: T201 - for docs/reliability.md
 
 
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_a_file_says_the_same_where_yaml_is_built_without_its_library(kind: str) -> None:
+    """Both readers of PyYAML give the same tokens, or the same faults at the same places."""
+
+    def said(content: bytes) -> object:
+        try:
+            return manifest.parse(content, "tokens.yaml")
+        except ManifestError as error:
+            return error.faults
+
+    @settings(max_examples=settings().max_examples * 2, suppress_health_check=list(HealthCheck))
+    @given(CONTENTS[kind])
+    def holds(content: bytes) -> None:
+        with pytest.MonkeyPatch.context() as build:
+            build.delattr("yaml.CSafeLoader")
+            without = said(content)
+        assert said(content) == without
+
+    holds()
+
+
 LEVELS = "abcdefghijklmnopqrstuvwxyz"
 LAUGHS = "\n".join(
     ["x: &a [x, x, x, x, x, x, x, x, x]"]

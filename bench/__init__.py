@@ -1,0 +1,1 @@
+"""What the provider costs beside the engine and the network: `make bench` measures, and writes docs/performance.md."""
