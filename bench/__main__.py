@@ -71,7 +71,7 @@ def _parts(*, quick: bool) -> Iterator[Part]:
         for _ in range(rounds):
             yield from parts.imports()
             yield from parts.manifest(many, Path(folder))
-            yield from parts.inventory(api, many, Path(folder))
+            yield from parts.inventory(api, Path(folder))
             yield parts.emulator(api, many // 2)
     for round_ in range(1 if quick else 3):
         yield from race.run_settings(2 if quick else SETTINGS_TOKENS, round_)
