@@ -43,14 +43,16 @@ def main() -> int:
     if not options.draw:
         for folder in ("pulumi_avn_token", "bench"):
             compileall.compile_dir(ROOT / folder, quiet=1)
-        _measured(quick=options.quick).write(kept)
+        for results in _measured(quick=options.quick):
+            results.write(kept)  # after each round, so that an interrupted run is not lost
     results = Results.read(kept)
     page.write(results, options.into / "docs" / "performance.md")
     plot.draw(results, options.into / "docs" / "performance.svg")
     return 0
 
 
-def _measured(*, quick: bool) -> Results:
+def _measured(*, quick: bool) -> Iterator[Results]:
+    """The results so far, again and again."""
     results = Results(_machine(), [], [])
     for part in _parts(quick=quick):
         _tell(f"{part.group}: {part.name}: {part.value:.3f} {part.unit}")
@@ -62,7 +64,7 @@ def _measured(*, quick: bool) -> Results:
                 what = f"{sample.contestant}: {sample.operation}: {sample.seconds:.2f} s"
                 _tell(f"{tokens} tokens, round {round_ + 1}: {what}")
                 results.samples.append(sample)
-    return results
+            yield results
 
 
 def _parts(*, quick: bool) -> Iterator[Part]:

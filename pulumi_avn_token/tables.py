@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pulumi_avn_token import inventory, listing, marks
@@ -43,8 +42,11 @@ class Column:
     """So many cells do where there is no more room; None: it is never cut."""
 
 
-def console(room: int = 0) -> Console:
-    """The terminal, with colours where they belong, or a sheet that has more room.
+_NEW_LINE = Text("\n")
+
+
+def console() -> Console:
+    """The terminal, with colours where they belong.
 
     A pipe has room for lines of any length, unless COLUMNS is set.
     """
@@ -59,7 +61,7 @@ def console(room: int = 0) -> Console:
         markup=False,
         emoji=False,
         soft_wrap=True,
-        width=max(width, room),
+        width=width,
         height=25,  # without it a dumb terminal's width is not believed
     )
 
@@ -74,15 +76,14 @@ def print_tokens(tokens: Sequence[TokenInfo], now: datetime, *, wide: bool, sess
     natural = {title: max(cell_len(title), *(cell.cell_len for cell in cells)) for title, cells in rows.items()}
     room = _UNLIMITED if wide else screen.width
     widths = _fit(natural, room)
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    for title, width in widths.items():
-        table.add_column(title, width=width, no_wrap=True, overflow=_overflow())
-    for cells in zip(*(rows[title] for title in widths), strict=True):
-        table.add_row(*cells)
-    sheet = console(sum(widths.values()) + _GAP * len(widths))
-    with sheet.capture() as printed:
-        sheet.print(table, crop=False, no_wrap=True)
-    screen.file.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+    gap, overflow = Text(" " * _GAP), _overflow()
+    head = [Text(title, style="bold") for title in widths]
+    for cells in (head, *zip(*(rows[title] for title in widths), strict=True)):
+        for cell, width in zip(cells, widths.values(), strict=True):
+            cell.truncate(width, overflow=overflow, pad=True)
+        row = gap.join(cells)
+        row.rstrip()
+        screen.print(row)
     notes = [f"{_IN_USE} the token in use now"] if is_shown[_IN_USE] else []
     if left_out := [title for title in rows if title not in widths]:
         notes.append(f"--wide shows {', '.join(left_out)} too")
@@ -116,15 +117,13 @@ def print_findings(
     screen = console()
     for entry, finding in _in_order(entries):
         style = "bold red" if finding.is_failure else "yellow"
-        screen.print(_heading(finding.kind, style, entry, screen.width))
-        for line in (*_wrapped(finding.what, screen.width), *_wrapped(finding.advice, screen.width)):
-            screen.print(Text(line))
+        lines = (*_wrapped(finding.what, screen.width), *_wrapped(finding.advice, screen.width))
+        screen.print(_NEW_LINE.join([_heading(finding.kind, style, entry, screen.width), *map(Text, lines)]))
     for entry in entries if everything else ():
         if not entry.findings:
-            screen.print(_heading("managed", "green", entry, screen.width))
             holders = ", ".join(f"{holding.name} of {holding.stack}" for holding in entry.holdings)
-            for line in _wrapped(holders, screen.width):
-                screen.print(Text(line))
+            lines = tuple(_wrapped(holders, screen.width))
+            screen.print(_NEW_LINE.join([_heading("managed", "green", entry, screen.width), *map(Text, lines)]))
     screen.print(Text(_summary(entries, user.user, ignored)))
     if others:
         screen.print(Text(f"Not compared, since another user made them: tokens of {', '.join(others)}."))

@@ -3,7 +3,7 @@
 
 def printable(text: str) -> str:
     """The text without what would move the cursor, or cannot be seen."""
-    return "".join(character for character in text if character.isprintable())
+    return text if text.isprintable() else "".join(character for character in text if character.isprintable())
 
 
 def is_whole(text: str) -> bool:
@@ -22,4 +22,6 @@ def inert(text: str) -> str:
 
 def one_line(text: str) -> str:
     """The text on one line: what ends lines or moves along them becomes a blank, what cannot be seen goes."""
+    if text.isprintable():  # a blank is the only space that is
+        return text
     return printable("".join(" " if character.isspace() else character for character in text))
