@@ -9,6 +9,7 @@ import argparse
 import compileall
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,10 +42,14 @@ def main() -> int:
     options = parser.parse_args()
     kept = options.into / "bench" / "results.json"
     if not options.draw:
+        # Else, in the background of a shell, the engine would wait for five seconds for its plugins to end.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for folder in ("pulumi_avn_token", "bench"):
             compileall.compile_dir(ROOT / folder, quiet=1)
+        partial = kept.with_suffix(".part.json")
         for results in _measured(quick=options.quick):
-            results.write(kept)  # after each round, so that an interrupted run is not lost
+            results.write(partial)
+        partial.replace(kept)
     results = Results.read(kept)
     page.write(results, options.into / "docs" / "performance.md")
     plot.draw(results, options.into / "docs" / "performance.svg")
@@ -57,6 +62,7 @@ def _measured(*, quick: bool) -> Iterator[Results]:
     for part in _parts(quick=quick):
         _tell(f"{part.group}: {part.name}: {part.value:.3f} {part.unit}")
         results.parts.append(part)
+    yield results
     for tokens, rounds in ({2: 1} if quick else ROUNDS).items():
         for round_ in range(max(rounds, 0 if quick else MORE_ROUNDS.get(tokens, 0))):
             names = tuple(race.CONTESTANTS) if round_ < rounds else (page.PRODUCT, page.FLOOR)

@@ -17,13 +17,12 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bench.operations import Work
-from bench.processes import peak_of_host
+from bench.processes import run, undisturbed
 from bench.server import Api
-from bench.wanted import MAX_AGE_SECONDS, descriptions
+from bench.wanted import CONNECTIONS, MAX_AGE_SECONDS, descriptions
 from tools.engine.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
-CONNECTIONS = 4
 
 
 class Contestant(Protocol):
@@ -51,11 +50,7 @@ class Pulumi:
         words = settings.split()
         self._flags = [word for word in words if word.startswith("--")]
         self._environ = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("PULUMI_", "AIVEN_", "PYTHON"))
-            },
+            **undisturbed(),
             **environment(self._folder, "bench"),
             **dict(word.split("=", 1) for word in words if not word.startswith("--")),
             "PYTHONPATH": str(ROOT),
@@ -71,22 +66,11 @@ class Pulumi:
         return self._pulumi(*self._COMMANDS[work.operation].split(), *self._flags)
 
     def _pulumi(self, *arguments: str) -> int | None:
-        with (
-            subprocess.Popen(
-                ["pulumi", *arguments, "--non-interactive", "--color", "never"],
-                cwd=self._folder,
-                env=self._environ,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            ) as running,
-            peak_of_host(running.pid) as peak,
-        ):
-            printed, _ = running.communicate()
-        if running.returncode != 0:
+        command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+        status, printed, peak_kib = run(command, self._folder, self._environ)
+        if status != 0:
             raise RuntimeError(f"pulumi {' '.join(arguments)} failed:\n{printed[-3000:]}")
-        return peak.kib
+        return peak_kib
 
 
 class OfficialCli:

@@ -13,6 +13,8 @@ PRODUCT, FLOOR = "product", "bare"
 LIMITS = {"first up": 1.15, "unchanged up": 1.05, "preview": 1.05, "refresh": 1.05}
 """What the time may be at most of the floor's, at `TOKENS_OF_LIMITS` tokens."""
 TOKENS_OF_LIMITS = 100
+AUDIT, LIST_REQUEST, MANIFEST = "audit, every token managed", "the list request alone", "load and validate"
+HOST, HOST_FLOOR = "the host, with the provider", "`pulumi` and `requests`"
 _BEGIN, _END = "<!-- bench: {} -->", "<!-- end -->"
 
 
@@ -36,11 +38,39 @@ def _limits(results: Results) -> str:
     tokens = TOKENS_OF_LIMITS if TOKENS_OF_LIMITS in results.tokens() else results.tokens()[-1]
     rows = []
     for operation in OPERATIONS:
-        ratio = results.ratio(PRODUCT, FLOOR, operation, tokens)
-        limit = LIMITS.get(operation)
-        verdict = "" if limit is None or ratio is None else "yes" if round(ratio.median, 2) <= limit else "**no**"
-        rows.append([operation, _spread(ratio, 2), "" if limit is None else f"{limit:.2f}", verdict])
-    return f"At {tokens:,} tokens:\n\n" + _table(["operation", "of the floor", "at most", "kept"], rows)
+        ratio, limit = results.ratio(PRODUCT, FLOOR, operation, tokens), LIMITS.get(operation)
+        rows.append([f"{operation}, of the floor's time", _spread(ratio, 3), *_judged(ratio, limit, 2)])
+    own = [sample for sample in results.samples if sample.contestant == PRODUCT]
+    connections = Spread((max(sample.traffic.connections for sample in own),))
+    lists = Spread((max(sample.traffic.lists for sample in own),))
+    audit, network = (results.part("inventory", name) for name in (AUDIT, LIST_REQUEST))
+    manifest, host, needed = (
+        results.part(group, name) for group, name in (("manifest", MANIFEST), ("import", HOST), ("import", HOST_FLOOR))
+    )
+    rows += [
+        ["connections, in any operation", _spread(connections, 0), *_judged(connections, 4, 0)],
+        ["lists of the account, in any operation", _spread(lists, 0), *_judged(lists, 1, 0)],
+        ["imports of the host, of `pulumi` and `requests`", *_compared(host, needed, lambda of, to: of / to, 1.1, "")],
+        ["a long manifest", f"{_spread(manifest, 2)} s", *_judged(manifest, 2, 0, " s")],
+        ["a long audit, without the network", *_compared(audit, network, lambda of, to: of - to, 3, " s")],
+    ]
+    return f"At {tokens:,} tokens:\n\n" + _table(["what", "measured", "at most", "kept"], rows)
+
+
+def _judged(found: Spread | None, limit: float | None, digits: int, unit: str = "") -> list[str]:
+    if found is None or limit is None:
+        return ["", ""]
+    return [f"{limit:.{digits}f}{unit}", "yes" if found.median <= limit else "**no**"]
+
+
+def _compared(
+    found: Spread | None, other: Spread | None, compare: Callable[[float, float], float], limit: float, unit: str
+) -> list[str]:
+    """Two parts that are measured in turns, compared pair by pair."""
+    if found is None or other is None:
+        return ["", "", ""]
+    pairs = Spread(tuple(compare(*pair) for pair in zip(found.values, other.values, strict=True)))
+    return [_spread(pairs, 2) + unit, *_judged(pairs, limit, 1, unit)]
 
 
 def _times(results: Results) -> str:

@@ -16,15 +16,15 @@ from urllib.parse import urlsplit
 
 from bench.processes import undisturbed
 from bench.server import Api
+from bench.wanted import CONNECTIONS
 
-CONNECTIONS = 4
 IMPORTS = {
-    "what the host needs anyway": "pulumi.dynamic, requests",
-    "host, with the provider": "pulumi.dynamic, pulumi_avn_token.provider, pulumi_avn_token.client",
-    "what a program needs anyway": "pulumi",
-    "program, with the resources": "pulumi, pulumi_avn_token.resources",
-    "command line, before it knows the command": "pulumi_avn_token.cli",
-    "emulator": "pulumi_avn_token.emulator",
+    "`pulumi` and `requests`": "pulumi.dynamic, requests",
+    "the host, with the provider": "pulumi.dynamic, pulumi_avn_token.provider, pulumi_avn_token.account",
+    "`pulumi`": "pulumi",
+    "a program, with the resources": "pulumi, pulumi_avn_token.resources",
+    "the command line, before it knows the command": "pulumi_avn_token.cli",
+    "the emulator": "pulumi_avn_token.emulator",
 }
 
 
@@ -53,7 +53,7 @@ def manifest(tokens: int, scratch: Path) -> Iterator[Part]:
     path = scratch / "tokens.yaml"
     entries = [_ENTRY.format(number=number, octet=number % 256) for number in range(tokens)]
     path.write_text("tokens:\n" + "".join(entries))
-    compose = f"import yaml; f = lambda: yaml.compose(open({str(path)!r}), Loader=yaml.%s)"
+    compose = f"import yaml; text = open({str(path)!r}).read(); f = lambda: yaml.compose(text, Loader=yaml.%s)"
     runs = {
         "load and validate": f"from pulumi_avn_token import manifest; f = lambda: manifest.load({str(path)!r})",
         "the YAML alone, by libyaml": compose % "CSafeLoader",

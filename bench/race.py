@@ -26,7 +26,6 @@ CONTESTANTS = {
 SETTINGS = {
     "as it is": "",
     "`PULUMI_DIY_BACKEND_ZSTD=true`": "PULUMI_DIY_BACKEND_ZSTD=true",
-    "`PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS=true`": "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS=true",
     "`--parallel 64`": "--parallel=64",
     "`PULUMI_SKIP_CHECKPOINTS=true`, never to be used": "PULUMI_SKIP_CHECKPOINTS=true",
 }
@@ -48,7 +47,11 @@ class Sample:
 
 
 def run(tokens: int, round_: int, names: tuple[str, ...]) -> Iterator[Sample]:
-    """Let the contestants do each operation one after the other, and begin with another one each time."""
+    """Let the contestants do each operation one after the other, beginning with another one each time.
+
+    In every second round they go the other way round.
+    """
+    names = names[:: -1 if round_ % 2 else 1]
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         apis = {name: stack.enter_context(Api(LATENCY_SECONDS)) for name in names}
@@ -74,8 +77,9 @@ def run_settings(tokens: int, round_: int) -> Iterator[Part]:
             contestant, work = Pulumi("product", api, Path(scratch), SETTINGS[name]), Work("first up", tokens)
             began = time.perf_counter()
             contestant.do(work)
-            yield Part("settings", name, "s", time.perf_counter() - began)
+            seconds = time.perf_counter() - began
             _check(name, work, api)
+            yield Part("settings", name, "s", seconds)
 
 
 def enter(name: str, api: Api, scratch: Path) -> Contestant:
@@ -88,7 +92,7 @@ def enter(name: str, api: Api, scratch: Path) -> Contestant:
 
 
 def _check(name: str, work: Work, api: Api) -> None:
-    """Nobody is fast by not doing it."""
+    """Nobody is fast by not making, describing or revoking what there was to be."""
     wanted = sorted(descriptions(work.tokens, is_changed=work.is_changed).values()) if work.are_left else []
     if api.descriptions() != wanted:
         raise RuntimeError(f"{name} did not do it: {work}")

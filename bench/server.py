@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import socket
+import time
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -35,25 +37,33 @@ class Api:
     """
 
     def __init__(self, latency_seconds: float, tokens: int = 0) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, latency_seconds, tokens))
+        self._arguments = (latency_seconds, tokens)
 
     def __enter__(self) -> Api:  # noqa: PYI034 - `Self` came with Python 3.11
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(theirs, *self._arguments))
         self._process.start()
-        self.url, self.token = self._pipe.recv()
+        self.url, self.token = self._answer()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pipe.send(None)
+        with suppress(OSError):  # it may be gone
+            self._pipe.send(None)
         self._process.join()
 
     def traffic(self) -> Traffic:
         """What there was since the last time, or the start."""
         self._pipe.send("traffic")
-        return Traffic(*self._pipe.recv())
+        return Traffic(*self._answer())
+
+    def _answer(self) -> Any:
+        while not self._pipe.poll(1):
+            if not self._process.is_alive():
+                raise RuntimeError("the API has ended; what it said is above")
+        return self._pipe.recv()
 
     def descriptions(self) -> list[str]:
         """The descriptions of the tokens that somebody made, sorted; not counted as traffic."""
@@ -64,6 +74,10 @@ class Api:
             tokens: list[dict[str, Any]] = json.load(answer)["tokens"]
         self.traffic()
         return sorted(token["description"] for token in tokens if token["created_manually"])
+
+
+_SETTLING_SECONDS = 0.05
+"""What was sent is counted a moment after it has arrived."""
 
 
 class _CountingSocket(socket.socket):
@@ -93,6 +107,7 @@ def _serve(pipe: Connection, latency_seconds: float, tokens: int) -> None:
         emulator.faults = [Fault(kind="latency", seconds=latency_seconds)] if latency_seconds else []
         pipe.send((emulator.url, emulator.token))
         while pipe.recv() is not None:
+            time.sleep(_SETTLING_SECONDS)
             requests = emulator.requests
             lists = sum((request.method, request.path) == ("GET", "/v1/access_token") for request in requests)
             ports = {request.peer_port for request in requests}

@@ -2,6 +2,9 @@
 
 import os
 
+CONNECTIONS = 4
+"""Over how many the requests alone are sent: as many as the host of dynamic providers has workers."""
+
 MAX_AGE_SECONDS = 30 * 24 * 3600
 CHANGED = 10
 """One in so many has another description in the operation that changes some."""

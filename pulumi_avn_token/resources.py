@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -25,14 +26,15 @@ _Place = tuple[str, str, pulumi.Resource | None]
 
 _Aliases = list[Input[str | pulumi.Alias]]
 
-_DECLARED: WeakKeyDictionary[pulumi.Resource, dict[_Place, _Aliases]] = WeakKeyDictionary()
+_DECLARED: WeakKeyDictionary[pulumi.Resource, dict[_Place, Callable[[], None]]] = WeakKeyDictionary()
+"""What takes the alias of each resource away that it has by `_succeeding`."""
 
 
 class _Token:
     """What both kinds of resource show of a token.
 
-    Apart from them, since the SDK evaluates a resource's own annotations anew for each one that is declared; they have
-    just that of the number, which it makes an `int` by.
+    Not among their own annotations: the SDK evaluates those anew for each resource. The number is, since the SDK makes
+    it an `int` by its annotation.
     """
 
     token_prefix: Output[str]
@@ -42,7 +44,6 @@ class _Token:
     ip_allowlist: Output[Sequence[str] | None]
     scopes: Output[Sequence[str] | None]
     create_time: Output[str]
-    expiry_time: Output[str | None]
     last_used_time: Output[str | None]
     last_ip: Output[str | None]
     last_user_agent: Output[str | None]
@@ -54,7 +55,14 @@ class _Token:
         return Output.from_input(None) if declared is None else declared
 
 
-class AccessToken(_Token, dynamic.Resource, module="avn", name="AccessToken"):
+class _Alone(_Token):
+    """What else an `AccessToken` shows."""
+
+    expiry_time: Output[str | None]
+    """None: it never expires."""
+
+
+class AccessToken(_Alone, dynamic.Resource, module="avn", name="AccessToken"):
     """A personal access token of the Aiven user whose credential runs the stack.
 
     Its `id` is the token's prefix, or that of the series which it was. `full_token`, the secret, is a secret in the
@@ -141,8 +149,9 @@ class AccessToken(_Token, dynamic.Resource, module="avn", name="AccessToken"):
 
 
 class _Series(_Token):
-    """What a series shows beside that."""
+    """What else a series shows."""
 
+    expiry_time: Output[str]
     rotates_at: Output[str]
     """When the window opens: the first `up` after that rotates."""
     rotation_reason: Output[str]
@@ -282,15 +291,31 @@ def _succeeding(other: str, type_: str, resource_name: str, opts: ResourceOption
     opts: the options of this one, to be changed.
     """
     declared, parent, aliases = _declared(), opts.parent, list(opts.aliases or ())
-    rival = declared.get((other, resource_name, parent))
-    if rival is None:
-        aliases.append(_urn(other, resource_name, None) if parent is None else pulumi.Alias(type_=other))
+    give_up = declared.get((other, resource_name, parent))
+    if give_up is None:
+        # A text costs least. But transformations may copy the list, and only an object stays the same then.
+        is_text = parent is None and not _is_transformed(opts)
+        alias = _urn(other, resource_name, None) if is_text else pulumi.Alias(type_=other)
+        aliases.append(alias)
+        declared[type_, resource_name, parent] = partial(_give_up, aliases, alias)
     else:
         # One that is still there itself is no predecessor: the engine would give its token to this one, and then
-        # refuse the other. Its own alias, its last, is taken away in time: none is looked at before all is declared.
-        del rival[-1:]
-    declared[type_, resource_name, parent] = opts.aliases = aliases
+        # refuse the other. So its alias is taken away, in time: none is looked at before all is declared.
+        give_up()
+    opts.aliases = aliases
     return opts
+
+
+def _give_up(aliases: _Aliases, alias: Input[str] | pulumi.Alias) -> None:
+    if isinstance(alias, pulumi.Alias):
+        alias.type_ = ...  # type: ignore[assignment] # the SDK's way to say that it is the resource's own
+    elif alias in aliases:
+        aliases.remove(alias)
+
+
+def _is_transformed(opts: ResourceOptions) -> bool:
+    above = opts.parent or pulumi.runtime.get_root_resource()
+    return bool(opts.transformations or getattr(above, "_transformations", None))
 
 
 def _hiding(secrets: Iterable[str], opts: ResourceOptions | None) -> ResourceOptions:
@@ -298,7 +323,7 @@ def _hiding(secrets: Iterable[str], opts: ResourceOptions | None) -> ResourceOpt
     return ResourceOptions.merge(opts, ResourceOptions(additional_secret_outputs=list(secrets)))
 
 
-def _declared() -> dict[_Place, _Aliases]:
+def _declared() -> dict[_Place, Callable[[], None]]:
     """What this program has declared so far: one process may run several, each with a stack's resource of its own."""
     root = pulumi.runtime.get_root_resource()
     return {} if root is None else _DECLARED.setdefault(root, {})

@@ -6,6 +6,8 @@ import base64
 import re
 from collections.abc import Callable
 
+import pytest
+
 from pulumi_avn_token.emulator import Emulator, Fault
 from pulumi_avn_token.emulator.journal import RequestRecord
 from pulumi_avn_token.marks import mark_of
@@ -16,6 +18,16 @@ TOKEN_TYPE, SERIES_TYPE = TYPES
 TAKEN_OVER = "token {} is taken over as the current one of a series: none is made"
 STAYS = "token {} stays, and is no series any longer: none is made"
 KEEP = "the series cannot become an AccessToken yet, and nothing was changed: keep the RotatingAccessToken until"
+
+
+COPYING = """
+pulumi.runtime.register_stack_transformation(
+    lambda of: pulumi.ResourceTransformationResult(
+        of.props, pulumi.ResourceOptions.merge(of.opts, pulumi.ResourceOptions(protect=False))
+    )
+)
+"""
+"""A transformation as people have it, for a tag or a protection: it copies the options of each resource."""
 
 
 def a_token(arguments: str = "", opts: str = "", name: str = "ci") -> str:
@@ -298,9 +310,12 @@ def test_a_refresh_or_a_destroy_before_the_change_is_recorded_goes_by_what_is_re
         assert observer.valid() == {}
 
 
-def test_both_kinds_under_one_name_are_two_resources(project: Project, observer: Observer, emulator: Emulator) -> None:
+@pytest.mark.parametrize("before", ["", COPYING], ids=["", "transformed"])
+def test_both_kinds_under_one_name_are_two_resources(
+    project: Project, observer: Observer, emulator: Emulator, before: str
+) -> None:
     """From the start or added, whatever their order, and after one of them failed: neither gets the other's token."""
-    both = a_token() + a_series()
+    both = before + a_token() + a_series()
     emulator.faults = [Fault(kind="status", status=500, method="POST", after=1)]
     project.program(both).up(fails=True)
     emulator.faults = []
@@ -308,9 +323,9 @@ def test_both_kinds_under_one_name_are_two_resources(project: Project, observer:
     assert len(observer.valid()) == 2
     project.up("--expect-no-changes")
     for alone, other in ((a_series(), a_token()), (a_token(), a_series())):
-        project.program(alone).up()
+        project.program(before + alone).up()
         (prefix,) = observer.valid()
-        project.program(other + alone).up()
+        project.program(before + other + alone).up()
         assert len(observer.valid()) == 2
         assert prefix in observer.valid()
     project.up("--expect-no-changes")

@@ -287,8 +287,11 @@ def test_an_unknown_input_previews_and_applies(project: Project, observer: Obser
     project.up("--expect-no-changes")
 
 
-def test_a_first_up_and_a_refresh_cost_what_they_must(project: Project, observer: Observer, emulator: Emulator) -> None:
-    """Twenty tokens: two requests each and one for whose they are; a refresh is one list; at most four connections."""
+def test_each_operation_costs_what_it_must(project: Project, observer: Observer, emulator: Emulator) -> None:
+    """Twenty tokens: two requests each and one for whose they are; a refresh is one list; at most four connections.
+
+    Nothing is asked where nothing is due; with a refresh and two changes, it is the list and the two.
+    """
     project.program("for n in range(20): avn.AccessToken(f't{n}', description=f't{n}')").up()
     requests = observer.provider_requests()
     assert sorted(requests) == ["GET /v1/me", *["POST /v1/access_token"] * 20, *["PUT /v1/"] * 20]
@@ -297,6 +300,13 @@ def test_a_first_up_and_a_refresh_cost_what_they_must(project: Project, observer
     emulator.clear_requests()
     project.refresh()
     assert observer.provider_requests() == ["GET /v1/access_token"]
+    emulator.clear_requests()
+    project.preview()
+    project.up("--expect-no-changes")
+    assert observer.provider_requests() == []
+    project.program("for n in range(20): avn.AccessToken(f't{n}', description=f't{n}' + (' changed' if n < 2 else ''))")
+    project.up("--refresh")
+    assert sorted(observer.provider_requests()) == ["GET /v1/access_token", *["PUT /v1/"] * 2]
     emulator.clear_requests()
     project.destroy()
     assert sorted(observer.provider_requests()) == [*["DELETE /v1/"] * 20, "GET /v1/access_token"]

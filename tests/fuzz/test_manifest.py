@@ -266,6 +266,11 @@ def test_a_file_says_the_same_where_yaml_is_built_without_its_library(kind: str)
 
     @settings(max_examples=settings().max_examples * 2, suppress_health_check=list(HealthCheck))
     @given(CONTENTS[kind])
+    @example(b"tokens:\n  ci:\n    description: |# c\n      hello\n")
+    @example(b"tokens:\n  ci:\n    description: >-#c\n      hello\n")
+    @example(b"%YAML 1.1#c\n---\ntokens: {ci: {description: d}}")
+    @example(b"tokens: {ci: {description: d?d}}")
+    @example(b"tokens:\n  c\ti:\n    description: d\n")
     def holds(content: bytes) -> None:
         with pytest.MonkeyPatch.context() as build:
             build.delattr("yaml.CSafeLoader")

@@ -73,8 +73,19 @@ def test_modules_can_be_imported(name: str) -> None:
         ("pulumi_avn_token.emulator", {"pulumi", "grpc", "requests", "click"}),
         (
             "pulumi_avn_token.resources",
-            {"requests", "urllib3", "aiohttp", "click", "pulumi_avn_token.account", "pulumi_avn_token.series"},
+            {
+                *("requests", "urllib3", "aiohttp", "click", "rich"),
+                *(f"pulumi_avn_token.{name}" for name in ("account", "client", "series", "manifest", "inventory")),
+            },
         ),
+        (
+            "pulumi_avn_token.provider",
+            {
+                *("requests", "urllib3", "aiohttp", "click", "rich"),
+                *(f"pulumi_avn_token.{name}" for name in ("account", "client", "series", "manifest", "resources")),
+            },
+        ),
+        ("pulumi_avn_token.client", {"pulumi", "grpc", "aiohttp", "click", "rich", "yaml"}),
         ("pulumi_avn_token.manifest", {"pulumi", "grpc", "requests", "aiohttp", "click"}),
         ("pulumi_avn_token.lifecycle", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),
         ("pulumi_avn_token.rotation", {"pulumi", "grpc", "requests", "aiohttp", "click", "yaml"}),

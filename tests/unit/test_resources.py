@@ -1,0 +1,101 @@
+"""What a resource gives to the SDK, which makes an `Output` of each property: that is what many of them cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi import ResourceOptions, dynamic
+
+import pulumi_avn_token as avn
+
+SHOWN = {
+    *("token_prefix", "full_token", "description", "max_age_seconds", "extend_when_used", "ip_allowlist", "scopes"),
+    *("create_time", "expiry_time", "last_used_time", "last_ip", "last_user_agent"),
+}
+"""The outputs of the contract."""
+
+PREVIOUS = {
+    "previous_token_prefix",
+    "previous_full_token",
+    "previous_superseded_time",
+    "previous_retires_at",
+    "previous_expiry_time",
+    "previous_last_used_time",
+    "previous_last_ip",
+    "previous_last_user_agent",
+}
+
+
+class _Root:
+    pass
+
+
+Declared = list[tuple[dict[str, Any], ResourceOptions]]
+
+
+@pytest.fixture
+def declared(monkeypatch: pytest.MonkeyPatch) -> Declared:
+    """The properties and the options of each resource that is declared, as they stand in the end."""
+    found: Declared = []
+    monkeypatch.setattr(
+        dynamic.Resource, "__init__", lambda _self, _provider, _name, props, opts: found.append((props, opts))
+    )
+    root = _Root()
+    monkeypatch.setattr(pulumi.runtime, "get_root_resource", lambda: root)
+    return found
+
+
+def test_a_token_has_the_properties_of_the_contract_and_those_that_are_given(declared: Declared) -> None:
+    """And its URN: nothing else is worth an `Output`."""
+    avn.AccessToken("ci", description="CI", max_age_seconds=3600)
+    avn.AccessToken("cd", description="CD", rotation_triggers={"release": "1"}, credentials="AIVEN_TOKEN_STAGING")
+    (few, _), (more, _) = declared
+    assert few.keys() == {*SHOWN, "__urn"}
+    assert more.keys() - few.keys() == {"rotation_triggers", "credentials"}
+    assert few["__urn"] == "urn:pulumi:stack::project::pulumi-python:dynamic/avn:AccessToken::ci"
+
+
+def test_a_series_has_those_of_a_token_and_its_own(declared: Declared) -> None:
+    """Likewise."""
+    avn.RotatingAccessToken("ci", description="CI", max_age_seconds=3600, early_rotation_window_seconds=600)
+    ((properties, _),) = declared
+    declared_only = {"early_rotation_window_seconds", "overlap_seconds", "retire_previous", "__urn"}
+    assert properties.keys() == {*SHOWN, *PREVIOUS, *declared_only, "rotates_at", "rotation_reason"}
+
+
+@pytest.mark.parametrize("is_series_first", [False, True])
+def test_of_two_kinds_in_one_place_neither_succeeds_the_other(declared: Declared, *, is_series_first: bool) -> None:
+    """What the user says of aliases stays; one that is alone in its place has the other kind for an alias."""
+    own = "urn:pulumi:stack::project::pulumi-python:dynamic/avn:AccessToken::before"
+    opts = ResourceOptions(aliases=[own])
+    kinds: list[Callable[[], object]] = [
+        lambda: avn.AccessToken("ci", description="CI", opts=opts),
+        lambda: avn.RotatingAccessToken(
+            "ci", description="CI", max_age_seconds=3600, early_rotation_window_seconds=600, opts=opts
+        ),
+    ]
+    for declare in reversed(kinds) if is_series_first else kinds:
+        declare()
+    avn.AccessToken("alone", description="alone", opts=opts)
+    *both, (_, alone) = declared
+    assert [options.aliases for _, options in both] == [[own], [own]]
+    assert alone.aliases == [own, "urn:pulumi:stack::project::pulumi-python:dynamic/avn:RotatingAccessToken::alone"]
+    assert opts.aliases == [own]
+
+
+def test_where_the_credential_is_can_be_read_whether_it_is_declared_or_not() -> None:
+    """It is an output in either case, though no property where it is not declared."""
+    token = avn.AccessToken.__new__(avn.AccessToken)
+
+    async def read(output: pulumi.Output[str | None]) -> str | None:
+        return await output.future()
+
+    async def both() -> tuple[str | None, str | None]:
+        before = await read(token.credentials)
+        token.__dict__["credentials"] = pulumi.Output.from_input("AIVEN_TOKEN_STAGING")
+        return before, await read(token.credentials)
+
+    assert pulumi.runtime.sync_await._sync_await(both()) == (None, "AIVEN_TOKEN_STAGING")  # noqa: SLF001
