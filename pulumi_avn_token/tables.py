@@ -25,6 +25,7 @@ from pulumi_avn_token.terminal import one_line
 if TYPE_CHECKING:
     from datetime import timedelta
 
+_NEW_LINE = Text("\n")
 _GAP = 2
 _BAR_CELLS = 10
 _UNLIMITED = 100_000
@@ -40,9 +41,6 @@ class Column:
     cell: Callable[[TokenInfo, datetime], Text]
     least: int | None = None
     """So many cells do where there is no more room; None: it is never cut."""
-
-
-_NEW_LINE = Text("\n")
 
 
 def console() -> Console:
