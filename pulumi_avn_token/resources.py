@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 _Place = tuple[str, str, pulumi.Resource | None]
 """The type, the name and the parent of a resource."""
 
-_Aliases = list[Input[str | pulumi.Alias]]
-
-_DECLARED: WeakKeyDictionary[pulumi.Resource, dict[_Place, Callable[[], None]]] = WeakKeyDictionary()
+_DECLARED: WeakKeyDictionary[pulumi.Resource, dict[_Place, Callable[[], object]]] = WeakKeyDictionary()
 """What takes the alias of each resource away that it has by `_succeeding`."""
 
 
@@ -117,8 +116,9 @@ class AccessToken(_Alone, dynamic.Resource, module="avn", name="AccessToken"):
             "credentials": credentials,
         }
         bag = _bag(TOKEN_TYPE, resource_name, _SHOWN, inputs, opts)
-        opts = _succeeding(SERIES_TYPE, TOKEN_TYPE, resource_name, _hiding(SECRET_OUTPUTS, opts))
-        super().__init__(AccessTokenProvider(), resource_name, bag, opts)
+        opts = _hiding(SECRET_OUTPUTS, opts)
+        with _succeeding(SERIES_TYPE, TOKEN_TYPE, resource_name, opts):
+            super().__init__(AccessTokenProvider(), resource_name, bag, opts)
 
     @classmethod
     def get(
@@ -143,8 +143,8 @@ class AccessToken(_Alone, dynamic.Resource, module="avn", name="AccessToken"):
         token = cls.__new__(cls)
         bag = _bag(TOKEN_TYPE, resource_name, _SHOWN, {"credentials": credentials}, opts)
         opts = _hiding(SECRET_OUTPUTS, ResourceOptions.merge(opts, ResourceOptions(id=prefix)))
-        opts = _succeeding(SERIES_TYPE, TOKEN_TYPE, resource_name, opts)
-        super().__init__(token, AccessTokenProvider(), resource_name, bag, opts)
+        with _succeeding(SERIES_TYPE, TOKEN_TYPE, resource_name, opts):
+            super().__init__(token, AccessTokenProvider(), resource_name, bag, opts)
         return token
 
 
@@ -233,9 +233,9 @@ class RotatingAccessToken(_Series, dynamic.Resource, module="avn", name="Rotatin
         }
         outputs = (*_SHOWN, *PREVIOUS_OUTPUTS, "rotates_at", "rotation_reason")
         bag = _bag(SERIES_TYPE, resource_name, outputs, inputs, opts)
-        secrets = (*SECRET_OUTPUTS, "previous_full_token")
-        opts = _succeeding(TOKEN_TYPE, SERIES_TYPE, resource_name, _hiding(secrets, opts))
-        super().__init__(RotatingAccessTokenProvider(), resource_name, bag, opts)
+        opts = _hiding((*SECRET_OUTPUTS, "previous_full_token"), opts)
+        with _succeeding(TOKEN_TYPE, SERIES_TYPE, resource_name, opts):
+            super().__init__(RotatingAccessTokenProvider(), resource_name, bag, opts)
 
 
 def access_tokens_from_manifest(
@@ -285,32 +285,31 @@ def _urn(type_: str, resource_name: str, parent: pulumi.Resource | None) -> Inpu
     return cast("Input[str]", pulumi.create_urn(resource_name, type_, parent).future())
 
 
-def _succeeding(other: str, type_: str, resource_name: str, opts: ResourceOptions) -> ResourceOptions:
-    """Have a resource of another type in the same place updated in place to be this one.
+@contextmanager
+def _succeeding(other: str, type_: str, resource_name: str, opts: ResourceOptions) -> Iterator[None]:
+    """Have the resource that is declared meanwhile be what one of another type in the same place becomes, in place.
 
-    opts: the options of this one, to be changed.
+    opts: its options, to be changed.
     """
     declared, parent, aliases = _declared(), opts.parent, list(opts.aliases or ())
-    give_up = declared.get((other, resource_name, parent))
-    if give_up is None:
-        # A text costs least. But transformations may copy the list, and only an object stays the same then.
-        is_text = parent is None and not _is_transformed(opts)
-        alias = _urn(other, resource_name, None) if is_text else pulumi.Alias(type_=other)
-        aliases.append(alias)
-        declared[type_, resource_name, parent] = partial(_give_up, aliases, alias)
-    else:
-        # One that is still there itself is no predecessor: the engine would give its token to this one, and then
-        # refuse the other. So its alias is taken away, in time: none is looked at before all is declared.
-        give_up()
     opts.aliases = aliases
-    return opts
-
-
-def _give_up(aliases: _Aliases, alias: Input[str] | pulumi.Alias) -> None:
-    if isinstance(alias, pulumi.Alias):
-        alias.type_ = ...  # type: ignore[assignment] # the SDK's way to say that it is the resource's own
-    elif alias in aliases:
-        aliases.remove(alias)
+    give_up = declared.pop((other, resource_name, parent), None)
+    if give_up is not None:
+        # One that is still there itself is no predecessor: the engine would give its token to this one, and then
+        # refuse the other. So its alias is taken away, in time: none is sent before all is declared.
+        give_up()
+        yield
+    elif parent is not None or _is_transformed(opts):
+        alias = pulumi.Alias(type_=other)
+        aliases.append(alias)
+        declared[type_, resource_name, parent] = partial(setattr, alias, "type_", ...)  # its own: what it is already
+        yield
+    else:
+        yield
+        # Only now, and as a text: for one that it sees while it declares the resource, the SDK makes three `Output`s.
+        # (A transformation copies the list, so there it must be in, and an object, which stays the same.)
+        aliases.append(_urn(other, resource_name, None))
+        declared[type_, resource_name, parent] = aliases.pop
 
 
 def _is_transformed(opts: ResourceOptions) -> bool:
@@ -323,7 +322,7 @@ def _hiding(secrets: Iterable[str], opts: ResourceOptions | None) -> ResourceOpt
     return ResourceOptions.merge(opts, ResourceOptions(additional_secret_outputs=list(secrets)))
 
 
-def _declared() -> dict[_Place, Callable[[], None]]:
+def _declared() -> dict[_Place, Callable[[], object]]:
     """What this program has declared so far: one process may run several, each with a stack's resource of its own."""
     root = pulumi.runtime.get_root_resource()
     return {} if root is None else _DECLARED.setdefault(root, {})

@@ -21,13 +21,13 @@ KEEP = "the series cannot become an AccessToken yet, and nothing was changed: ke
 
 
 COPYING = """
-pulumi.runtime.register_stack_transformation(
-    lambda of: pulumi.ResourceTransformationResult(
-        of.props, pulumi.ResourceOptions.merge(of.opts, pulumi.ResourceOptions(protect=False))
-    )
-)
+def of_another_name(args):
+    aliases = pulumi.ResourceOptions(aliases=[pulumi.Alias(name="before-" + args.name)])
+    return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, aliases))
+
+pulumi.runtime.register_stack_transformation(of_another_name)
 """
-"""A transformation as people have it, for a tag or a protection: it copies the options of each resource."""
+"""A transformation that gives each resource one more alias, and so copies the list of them."""
 
 
 def a_token(arguments: str = "", opts: str = "", name: str = "ci") -> str:
@@ -308,6 +308,15 @@ def test_a_refresh_or_a_destroy_before_the_change_is_recorded_goes_by_what_is_re
         project.up("--expect-no-changes")
         project.program(was).destroy()
         assert observer.valid() == {}
+
+
+def test_a_transformation_that_copies_the_options_does_not_hinder_it(project: Project, observer: Observer) -> None:
+    """What becomes of a token stays that token."""
+    project.program(COPYING + a_token()).up()
+    for becomes in (a_series(), a_token()):
+        (prefix,) = observer.valid()
+        project.program(COPYING + becomes).up()
+        assert set(observer.valid()) == {prefix}
 
 
 @pytest.mark.parametrize("before", ["", COPYING], ids=["", "transformed"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pulumi
@@ -98,4 +100,5 @@ def test_where_the_credential_is_can_be_read_whether_it_is_declared_or_not() -> 
         token.__dict__["credentials"] = pulumi.Output.from_input("AIVEN_TOKEN_STAGING")
         return before, await read(token.credentials)
 
-    assert pulumi.runtime.sync_await._sync_await(both()) == (None, "AIVEN_TOKEN_STAGING")  # noqa: SLF001
+    with closing(asyncio.new_event_loop()) as loop:
+        assert loop.run_until_complete(both()) == (None, "AIVEN_TOKEN_STAGING")
