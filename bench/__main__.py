@@ -65,7 +65,7 @@ def _measured(*, quick: bool) -> Iterator[Results]:
     yield results
     for tokens, rounds in ({2: 1} if quick else ROUNDS).items():
         for round_ in range(max(rounds, 0 if quick else MORE_ROUNDS.get(tokens, 0))):
-            names = tuple(race.CONTESTANTS) if round_ < rounds else (page.PRODUCT, page.FLOOR)
+            names = tuple(race.CONTESTANTS) if round_ < rounds else (race.PRODUCT, race.FLOOR)
             for sample in race.run(tokens, round_, names):
                 what = f"{sample.contestant}: {sample.operation}: {sample.seconds:.2f} s"
                 _tell(f"{tokens} tokens, round {round_ + 1}: {what}")

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bench.operations import OPERATIONS
-from bench.race import CONTESTANTS, Sample
+from bench.race import CONTESTANTS, FLOOR, PLAIN, PRODUCT, Sample
 from bench.results import Results, Spread
 
-PRODUCT, FLOOR = "product", "bare"
 LIMITS = {"first up": 1.15, "unchanged up": 1.05, "preview": 1.05, "refresh": 1.05}
 """What the time may be at most of the floor's, at `TOKENS_OF_LIMITS` tokens."""
 TOKENS_OF_LIMITS = 100
@@ -106,7 +105,7 @@ def _traffic_of(samples: list[Sample]) -> str:
 def _memory(results: Results) -> str:
     rows = []
     for operation in OPERATIONS:
-        for name in (PRODUCT, FLOOR, "plain"):
+        for name in (PRODUCT, FLOOR, PLAIN):
             peaks = [
                 [sample.host_kib / 1024 for sample in results.of(name, operation, tokens) if sample.host_kib]
                 for tokens in results.tokens()

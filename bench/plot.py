@@ -6,7 +6,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from bench.operations import OPERATIONS
-from bench.race import CONTESTANTS
+from bench.race import CONTESTANTS, PRODUCT
 from bench.results import Results
 
 _COLORS = ("#0b5fff", "#444444", "#d9480f", "#2b8a3e", "#999999")
@@ -34,9 +34,9 @@ def draw(results: Results, path: Path) -> None:
                 color=color,
                 marker=marker,
                 markersize=4,
-                linewidth=2 if name == "product" else 1,
+                linewidth=2 if name == PRODUCT else 1,
                 capsize=2,
-                zorder=3 if name == "product" else 2,
+                zorder=3 if name == PRODUCT else 2,
             )
         panel.set(title=operation, xscale="log", yscale="log")
         panel.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)

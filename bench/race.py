@@ -16,10 +16,11 @@ from bench.server import Api, Traffic
 from bench.wanted import descriptions
 
 LATENCY_SECONDS = 0.05
+PRODUCT, FLOOR, PLAIN = "product", "bare", "plain"
 CONTESTANTS = {
-    "product": "this package",
-    "bare": "(a) bare provider",
-    "plain": "(b) plain provider",
+    PRODUCT: "this package",
+    FLOOR: "(a) bare provider",
+    PLAIN: "(b) plain provider",
     "cli": "(c) official CLI in a loop",
     "raw": "(d) raw requests",
 }
@@ -74,7 +75,7 @@ def run_settings(tokens: int, round_: int) -> Iterator[Part]:
     first = round_ % len(names)
     for name in names[first:] + names[:first]:
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch, Api(LATENCY_SECONDS) as api:
-            contestant, work = Pulumi("product", api, Path(scratch), SETTINGS[name]), Work("first up", tokens)
+            contestant, work = Pulumi(PRODUCT, api, Path(scratch), SETTINGS[name]), Work("first up", tokens)
             began = time.perf_counter()
             contestant.do(work)
             seconds = time.perf_counter() - began

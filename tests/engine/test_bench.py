@@ -54,7 +54,7 @@ def assert_all_was_done(results: Results) -> None:
         assert all(len(results.of(name, operation, tokens)) == 1 for name in race.CONTESTANTS)
     made, floor = (
         {operation: results.of(name, operation, tokens)[0].traffic for operation in OPERATIONS}
-        for name in (page.PRODUCT, page.FLOOR)
+        for name in (race.PRODUCT, race.FLOOR)
     )
     counts = {operation: (traffic.requests, traffic.lists) for operation, traffic in made.items()}
     assert counts == {
