@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from pulumi_avn_token.emulator import Emulator, Fault
 
@@ -81,21 +81,23 @@ _SETTLING_SECONDS = 0.05
 
 
 class _CountingSocket(socket.socket):
-    bytes_in = bytes_out = 0
+    # Each list holds the sizes since the last time: of threads that append to one, none is lost, as with `+=` some are.
+    sizes_in: ClassVar[list[int]] = []
+    sizes_out: ClassVar[list[int]] = []
 
     def recv(self, *arguments: Any) -> bytes:
         data = super().recv(*arguments)
-        _CountingSocket.bytes_in += len(data)
+        self.sizes_in.append(len(data))
         return data
 
     def send(self, *arguments: Any) -> int:
         sent = super().send(*arguments)
-        _CountingSocket.bytes_out += sent
+        self.sizes_out.append(sent)
         return sent
 
     def sendmsg(self, *arguments: Any) -> int:
         sent = super().sendmsg(*arguments)
-        _CountingSocket.bytes_out += sent
+        self.sizes_out.append(sent)
         return sent
 
 
@@ -111,6 +113,8 @@ def _serve(pipe: Connection, latency_seconds: float, tokens: int) -> None:
             requests = emulator.requests
             lists = sum((request.method, request.path) == ("GET", "/v1/access_token") for request in requests)
             ports = {request.peer_port for request in requests}
-            pipe.send((len(requests), lists, len(ports), _CountingSocket.bytes_in, _CountingSocket.bytes_out))
+            bytes_in, bytes_out = sum(_CountingSocket.sizes_in), sum(_CountingSocket.sizes_out)
+            pipe.send((len(requests), lists, len(ports), bytes_in, bytes_out))
             emulator.clear_requests()
-            _CountingSocket.bytes_in = _CountingSocket.bytes_out = 0
+            _CountingSocket.sizes_in.clear()
+            _CountingSocket.sizes_out.clear()
