@@ -16,12 +16,12 @@ from bench.server import Api, Traffic
 from bench.wanted import descriptions
 
 LATENCY_SECONDS = 0.05
-PRODUCT, FLOOR, PLAIN = "product", "bare", "plain"
+PRODUCT, FLOOR, PLAIN, CLI = "product", "bare", "plain", "cli"
 CONTESTANTS = {
     PRODUCT: "this package",
     FLOOR: "(a) bare provider",
     PLAIN: "(b) plain provider",
-    "cli": "(c) official CLI in a loop",
+    CLI: "(c) official CLI in a loop",
     "raw": "(d) raw requests",
 }
 SETTINGS = {
@@ -85,7 +85,7 @@ def run_settings(tokens: int, round_: int) -> Iterator[Part]:
 
 def enter(name: str, api: Api, scratch: Path) -> Contestant:
     """Give a contestant its account, and a folder."""
-    if name == "cli":
+    if name == CLI:
         return OfficialCli(api, scratch)
     if name == "raw":
         return RawRequests(api)
