@@ -18,7 +18,7 @@ soak: environment engine ## the long form of what looks for the unexpected: prop
 	@$(BIN)/pytest tests/unit tests/contract tests/fuzz tests/engine/test_faults.py tests/engine/test_kills.py \
 		--numprocesses=2 --timeout=0 --hypothesis-profile=soak -rP
 
-bench: environment engine ## what it costs beside the engine and the network: docs/performance.md made anew; 40 minutes
+bench: environment engine ## what it costs beside the engine and the network: docs/performance.md made anew; two hours
 	@$(BIN)/python -m bench
 
 check: sdks ## format, lint, types and the one way of imports

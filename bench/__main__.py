@@ -29,7 +29,7 @@ _ROUNDS = dict.fromkeys(race.CONTESTANTS, 5)
 ROUNDS = {
     10: _ROUNDS,
     100: {**_ROUNDS, race.PRODUCT: 15, race.FLOOR: 15},  # the limits are about these
-    1000: {**_ROUNDS, race.CLI: 3},  # ten minutes each
+    1000: {**_ROUNDS, race.CLI: 1},  # ten minutes each
 }
 """How many for each number of tokens, by contestant."""
 MANY = 10_000

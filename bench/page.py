@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -36,8 +38,8 @@ def _machine(results: Results) -> str:
 def _limits(results: Results) -> str:
     tokens = TOKENS_OF_LIMITS if TOKENS_OF_LIMITS in results.tokens() else results.tokens()[-1]
     rows = []
-    for operation in OPERATIONS:
-        ratio, limit = results.ratio(PRODUCT, FLOOR, operation, tokens), LIMITS.get(operation)
+    for operation, limit in LIMITS.items():
+        ratio = results.ratio(PRODUCT, FLOOR, operation, tokens)
         rows.append([f"{operation}, of the floor's time", _spread(ratio, 3), *_judged(ratio, limit, 2)])
     own = [sample for sample in results.samples if sample.contestant == PRODUCT]
     connections = Spread((max(sample.traffic.connections for sample in own),))
@@ -54,6 +56,14 @@ def _limits(results: Results) -> str:
         ["a long audit, without the network", *_compared(audit, network, lambda of, to: of - to, 3, " s")],
     ]
     return f"At {tokens:,} tokens:\n\n" + _table(["what", "measured", "at most", "kept"], rows)
+
+
+def _floor(results: Results) -> str:
+    rows = [
+        [operation, *(_spread(results.ratio(PRODUCT, FLOOR, operation, tokens), 2) for tokens in results.tokens())]
+        for operation in OPERATIONS
+    ]
+    return _table(["", *(f"{tokens:,} tokens" for tokens in results.tokens())], rows)
 
 
 def _judged(found: Spread | None, limit: float | None, digits: int, unit: str = "") -> list[str]:
@@ -102,6 +112,24 @@ def _traffic_of(samples: list[Sample]) -> str:
     return f"{traffic.requests:,} / {traffic.lists:,} / {traffic.connections:,} / {kilobytes:,.0f}"
 
 
+def _growth(results: Results) -> str:
+    spans = list(itertools.pairwise(results.tokens()))
+    rows = []
+    for operation in OPERATIONS:
+        costs = [_cost(results.of(PRODUCT, operation, tokens)) for tokens in results.tokens()]
+        for what, at_each in zip(("requests", "bytes", "KiB of memory"), zip(*costs, strict=True), strict=True):
+            more = [(b - a) / (to - of) for (of, to), (a, b) in zip(spans, itertools.pairwise(at_each), strict=True)]
+            rows.append([operation, what, *(f"{each:,.2f}" for each in more)])
+    return _table(["operation", "", *(f"from {of:,} to {to:,}" for of, to in spans)], rows)
+
+
+def _cost(samples: list[Sample]) -> tuple[float, float, float]:
+    """The medians of what may grow with the tokens: requests, bytes, and KiB of memory."""
+    each = [(one.traffic.requests, one.traffic.bytes_in + one.traffic.bytes_out, one.host_kib or 0) for one in samples]
+    requests, sizes, kib = (statistics.median(values) for values in zip(*each, strict=True))
+    return requests, sizes, kib
+
+
 def _memory(results: Results) -> str:
     rows = []
     for operation in OPERATIONS:
@@ -128,8 +156,10 @@ def _parts(group: str) -> Callable[[Results], str]:
 TABLES: dict[str, Callable[[Results], str]] = {
     "machine": _machine,
     "limits": _limits,
+    "floor": _floor,
     "times": _times,
     "traffic": _traffic,
+    "growth": _growth,
     "memory": _memory,
     "imports": _parts("import"),
     "manifest": _parts("manifest"),

@@ -48,18 +48,13 @@ class Sample:
 
 
 def run(tokens: int, round_: int, names: tuple[str, ...]) -> Iterator[Sample]:
-    """Let the contestants do each operation one after the other, beginning with another one each time.
-
-    In every second round they go the other way round.
-    """
-    names = names[:: -1 if round_ % 2 else 1]
+    """Let the contestants do each operation one after the other."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         apis = {name: stack.enter_context(Api(LATENCY_SECONDS)) for name in names}
         contestants = {name: enter(name, apis[name], scratch) for name in names}
         for number, operation in enumerate(OPERATIONS):
-            first = (round_ + number) % len(names)
-            for name in names[first:] + names[:first]:
+            for name in order(names, round_, number):
                 work, api = Work(operation, tokens), apis[name]
                 began = time.perf_counter()
                 host_kib = contestants[name].do(work)
@@ -69,11 +64,16 @@ def run(tokens: int, round_: int, names: tuple[str, ...]) -> Iterator[Sample]:
                 yield Sample(name, operation, tokens, round_, seconds, host_kib, traffic)
 
 
+def order(names: tuple[str, ...], round_: int, operation: int) -> tuple[str, ...]:
+    """Who goes before whom: in every second round the other way round, and another one begins after that."""
+    first = (round_ // 2 + operation) % len(names)
+    turned = names[first:] + names[:first]
+    return turned[::-1] if round_ % 2 else turned
+
+
 def run_settings(tokens: int, round_: int) -> Iterator[Part]:
     """Let the package make tokens with each of the settings, one after the other."""
-    names = list(SETTINGS)
-    first = round_ % len(names)
-    for name in names[first:] + names[:first]:
+    for name in order(tuple(SETTINGS), round_, 0):
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch, Api(LATENCY_SECONDS) as api:
             contestant, work = Pulumi(PRODUCT, api, Path(scratch), SETTINGS[name]), Work("first up", tokens)
             began = time.perf_counter()

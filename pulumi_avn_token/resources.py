@@ -293,28 +293,26 @@ def _succeeding(other: str, type_: str, resource_name: str, opts: ResourceOption
     """
     declared, parent, aliases = _declared(), opts.parent, list(opts.aliases or ())
     opts.aliases = aliases
-    give_up = declared.pop((other, resource_name, parent), None)
-    if give_up is not None:
+    rival = (other, resource_name, parent)
+    if rival in declared:
+        yield
         # One that is still there itself is no predecessor: the engine would give its token to this one, and then
-        # refuse the other. So its alias is taken away, in time: none is sent before all is declared.
-        give_up()
+        # refuse the other. So its alias is taken away: in time, unless the program waited for something in between.
+        declared.pop(rival)()
+    elif parent is None and not _is_transformed(opts):
+        text = _urn(other, resource_name, None)  # what costs least
+        aliases.append(text)
         yield
-    elif parent is not None or _is_transformed(opts):
-        alias = pulumi.Alias(type_=other)
-        aliases.append(alias)
-        declared[type_, resource_name, parent] = partial(setattr, alias, "type_", ...)  # its own: what it is already
-        yield
+        declared[type_, resource_name, parent] = partial(aliases.remove, text)
     else:
+        alias = pulumi.Alias(type_=other)  # an object stays the same where a transformation copies the list
+        aliases.append(alias)
         yield
-        # Only now, and as a text: for one that it sees while it declares the resource, the SDK makes three `Output`s.
-        # (A transformation copies the list, so there it must be in, and an object, which stays the same.)
-        aliases.append(_urn(other, resource_name, None))
-        declared[type_, resource_name, parent] = aliases.pop
+        declared[type_, resource_name, parent] = partial(setattr, alias, "type_", ...)  # its own: what it is already
 
 
 def _is_transformed(opts: ResourceOptions) -> bool:
-    above = opts.parent or pulumi.runtime.get_root_resource()
-    return bool(opts.transformations or getattr(above, "_transformations", None))
+    return bool(opts.transformations or getattr(pulumi.runtime.get_root_resource(), "_transformations", None))
 
 
 def _hiding(secrets: Iterable[str], opts: ResourceOptions | None) -> ResourceOptions:

@@ -97,7 +97,21 @@ FRAGMENTS = [
     ),
     *("!<%ff>", "!<", "!!timestamp ", "!!omap ", "!!merge ", "!!null ", "%YAML 1.1\n---\n", "%TAG !e! tag:e,2026:\n"),
     *("%YAML 9.9\n", f"%{SECRET}\n", "---", "\n---\n", "\n...\n", "|", "|+9\n", ">-\n", "|\n  a\n b\n", "'", '"', "\\"),
-    *("\ufeff", "\x00", "\x07", "\x7f", "\x9f", "\ufffe", "\U0001f600", "@", "`", "description: d", "description: "),
+    *(
+        "\ufeff",
+        "\x00",
+        "\x07",
+        "\x7f",
+        "\x9f",
+        "\ufffe",
+        "\U0001f600",
+        "\u2013",
+        "\u201c",
+        "@",
+        "`",
+        "description: d",
+        "description: ",
+    ),
     *("max_age: 30d", "rotation: {before: 7d}", "rotation: ", "before: ", "descripton: ", "adopt_prefix: XCJ3+bgWywIh"),
     *(f"  {name}: {{description: d}}\n" for name in ("a", "1", "~", "'a'", '"a\\n"', SECRET)),
 ]
@@ -178,6 +192,9 @@ CONTENTS: dict[str, st.SearchStrategy[bytes]] = {
     "nearly right by lines": st.builds(_edited, st.just(GOOD.split("\n")), st.lists(EDITS, min_size=1, max_size=3)).map(
         lambda text: text.encode("utf-8", "surrogatepass")
     ),
+    "nearly right, of another system": st.builds(
+        _edited, st.just(GOOD.split("\n")), st.lists(EDITS, min_size=1, max_size=3)
+    ).map(lambda text: text.replace("\n", "\r\n").encode("utf-8", "surrogatepass")),
     "nearly right by bytes": st.lists(st.tuples(st.integers(0, len(GOOD) - 1), BYTES), min_size=1, max_size=3).map(
         lambda edits: _bytes_edited(GOOD.encode(), edits)
     ),
@@ -270,10 +287,12 @@ def test_a_file_says_the_same_where_yaml_is_built_without_its_library(kind: str)
     @example(b"tokens:\n  ci:\n    description: >-#c\n      hello\n")
     @example(b"%YAML 1.1#c\n---\ntokens: {ci: {description: d}}")
     @example(b"tokens: {ci: {description: d?d}}")
+    @example(GOOD.replace("\n", "\r\n").encode())
+    @example(GOOD.replace("CI deploys", "CI \u2013 \u201cdeploys\u201d \U0001f680").encode())
     @example(b"tokens:\n  c\ti:\n    description: d\n")
     def holds(content: bytes) -> None:
         with pytest.MonkeyPatch.context() as build:
-            build.delattr("yaml.CSafeLoader")
+            build.setattr(manifest, "_HAS_LIBYAML", False)
             without = said(content)
         assert said(content) == without
 
@@ -297,7 +316,7 @@ LAUGHS = "\n".join(
         "tokens: &a {tokens: *a, b: *a, description: *a, rotation: *a}",
         "&a {tokens: *a}",
         "&a {*a : *a}",
-        "[" * 5000,
+        "[" * 50_000,
         "tokens: " + "{a: " * 5000,
         "".join(f"{' ' * depth}a:\n" for depth in range(1000)),
         "? " * 5000,

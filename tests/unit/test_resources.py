@@ -88,6 +88,24 @@ def test_of_two_kinds_in_one_place_neither_succeeds_the_other(declared: Declared
     assert opts.aliases == [own]
 
 
+def test_what_could_not_be_declared_takes_no_alias_away(declared: Declared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may catch the SDK's refusal of the options, and declare the other kind."""
+
+    def refuse(*_: object) -> None:
+        raise ValueError
+
+    avn.AccessToken("ci", description="CI")
+    with monkeypatch.context() as sdk:
+        sdk.setattr(dynamic.Resource, "__init__", refuse)
+        for name in ("ci", "cd"):
+            with pytest.raises(ValueError, match=r"^$"):
+                avn.RotatingAccessToken(name, description="", max_age_seconds=3600, early_rotation_window_seconds=600)
+    avn.AccessToken("cd", description="CD")
+    assert [options.aliases for _, options in declared] == [
+        [f"urn:pulumi:stack::project::pulumi-python:dynamic/avn:RotatingAccessToken::{name}"] for name in ("ci", "cd")
+    ]
+
+
 def test_where_the_credential_is_can_be_read_whether_it_is_declared_or_not() -> None:
     """It is an output in either case, though no property where it is not declared."""
     token = avn.AccessToken.__new__(avn.AccessToken)
