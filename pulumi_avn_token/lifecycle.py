@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pulumi_avn_token.marks import without_own_use
 from pulumi_avn_token.model import PREFIX_LENGTH, TokenInfo, TokenSpec, User, parse_time
@@ -68,8 +68,7 @@ NEAR_EXPIRY = timedelta(days=3)
 """Where nothing rotates a token, its end is told so long ahead, or a tenth of its life if that is shorter."""
 
 
-@dataclass(frozen=True)
-class Due:
+class Due(NamedTuple):
     """What the clock, or the account, asks a new token for."""
 
     reason: Literal["expired", "revoked", "window"]
@@ -87,8 +86,7 @@ class Update:
     """The token stays; its description, or only what the state records, changes."""
 
 
-@dataclass(frozen=True)
-class Replace:
+class Replace(NamedTuple):
     """A new token is made, and after all that depends on it was updated, the old one is revoked."""
 
     properties: tuple[str, ...]

@@ -6,7 +6,6 @@ since it would be pickled with them.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import secrets
 from collections.abc import Callable, Collection, Mapping
@@ -464,7 +463,7 @@ class RotatingAccessTokenProvider(_Provider):
                 self._say("warning", f"the account could not be asked, so this rests on the state alone: {error}", news)
             return plan, olds
         # What the account shows as declared already is still to be recorded.
-        return dataclasses.replace(anew, records=anew.records or plan.describes), seen
+        return anew._replace(records=anew.records or plan.describes), seen
 
     def _planned_anew(
         self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
+from inspect import iscoroutinefunction
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -32,8 +33,7 @@ _DECLARED: WeakKeyDictionary[pulumi.Resource, dict[_Place, Callable[[], object]]
 class _Token:
     """What both kinds of resource show of a token.
 
-    Not among their own annotations: the SDK evaluates those anew for each resource. The number is, since the SDK makes
-    it an `int` by its annotation.
+    Nothing of that is annotated at the resources themselves: the SDK evaluates such annotations anew for each of them.
     """
 
     token_prefix: Output[str]
@@ -46,6 +46,11 @@ class _Token:
     last_used_time: Output[str | None]
     last_ip: Output[str | None]
     last_user_agent: Output[str | None]
+
+    def _age(self) -> Output[Any]:
+        """Without an annotation, the SDK makes every number a float."""
+        age: Output[float | None] = self.__dict__["max_age_seconds"]
+        return age.apply(lambda seconds: None if seconds is None else int(seconds))
 
     @property
     def credentials(self) -> Output[str | None]:
@@ -60,6 +65,11 @@ class _Alone(_Token):
     expiry_time: Output[str | None]
     """None: it never expires."""
 
+    @property
+    def max_age_seconds(self) -> Output[int | None]:
+        """Age in seconds, as the service has it; None: it never expires."""
+        return self._age()
+
 
 class AccessToken(_Alone, dynamic.Resource, module="avn", name="AccessToken"):
     """A personal access token of the Aiven user whose credential runs the stack.
@@ -68,9 +78,6 @@ class AccessToken(_Alone, dynamic.Resource, module="avn", name="AccessToken"):
     state and in every output made of it; it is unset for an adopted token whose secret was not given. Times are
     ISO 8601 strings.
     """
-
-    max_age_seconds: Output[int | None]
-    """Age in seconds, as the service has it; None: it never expires."""
 
     def __init__(  # noqa: PLR0913 - the fields of the API, and what this package adds
         self,
@@ -168,6 +175,11 @@ class _Series(_Token):
     previous_last_ip: Output[str | None]
     previous_last_user_agent: Output[str | None]
 
+    @property
+    def max_age_seconds(self) -> Output[int]:
+        """Age in seconds, as the service has it."""
+        return self._age()
+
 
 class RotatingAccessToken(_Series, dynamic.Resource, module="avn", name="RotatingAccessToken"):
     """A series of personal access tokens, two of them valid while consumers change over from one to the next.
@@ -176,9 +188,6 @@ class RotatingAccessToken(_Series, dynamic.Resource, module="avn", name="Rotatin
     are the current token's, as those of an `AccessToken`; beside them those of the previous token, unset where there is
     none. Times are ISO 8601 strings.
     """
-
-    max_age_seconds: Output[int]
-    """Age in seconds, as the service has it."""
 
     def __init__(  # noqa: PLR0913 - the fields of the API, and what a series needs
         self,
@@ -299,16 +308,31 @@ def _succeeding(other: str, type_: str, resource_name: str, opts: ResourceOption
         # One that is still there itself is no predecessor: the engine would give its token to this one, and then
         # refuse the other. So its alias is taken away: in time, unless the program waited for something in between.
         declared.pop(rival)()
-    elif parent is None and not _is_transformed(opts):
-        text = _urn(other, resource_name, None)  # what costs least
-        aliases.append(text)
+    elif parent is None and not _is_transformed(opts) and are_aliases_read_late():
         yield
+        # Only now: of one that it sees while it declares the resource, the SDK makes four `Output`s.
+        text = _urn(other, resource_name, None)
+        aliases.append(text)
         declared[type_, resource_name, parent] = partial(aliases.remove, text)
     else:
         alias = pulumi.Alias(type_=other)  # an object stays the same where a transformation copies the list
         aliases.append(alias)
         yield
         declared[type_, resource_name, parent] = partial(setattr, alias, "type_", ...)  # its own: what it is already
+
+
+@cache
+def are_aliases_read_late() -> bool:
+    """Whether the SDK takes what it sends from the very list that it is given, after the resource is declared.
+
+    It promises neither, and without its alias a token whose kind is changed would be revoked: so it is looked at.
+    """
+    options = ResourceOptions(aliases=[])
+    try:
+        is_shared = options._copy().aliases is options.aliases  # noqa: SLF001
+        return is_shared and iscoroutinefunction(pulumi.runtime.resource.prepare_aliases)
+    except AttributeError:
+        return False
 
 
 def _is_transformed(opts: ResourceOptions) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pulumi_avn_token import lifecycle, marks
 from pulumi_avn_token.model import TokenInfo, parse_time, shown, to_the_second, written
@@ -91,8 +91,7 @@ _SHOWN_OF_PREVIOUS = tuple(
 )
 
 
-@dataclass(frozen=True)
-class Rotation:
+class Rotation(NamedTuple):
     """A new token is to become the current one."""
 
     reason: Reason
@@ -100,8 +99,7 @@ class Rotation:
     """The same for people."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What is to be done; by itself, nothing."""
 
     rotation: Rotation | None = None

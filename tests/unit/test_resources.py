@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
+from copy import deepcopy
 from typing import Any
 
 import pulumi
@@ -12,6 +13,7 @@ import pytest
 from pulumi import ResourceOptions, dynamic
 
 import pulumi_avn_token as avn
+from pulumi_avn_token import resources
 
 SHOWN = {
     *("token_prefix", "full_token", "description", "max_age_seconds", "extend_when_used", "ip_allowlist", "scopes"),
@@ -104,6 +106,45 @@ def test_what_could_not_be_declared_takes_no_alias_away(declared: Declared, monk
     assert [options.aliases for _, options in declared] == [
         [f"urn:pulumi:stack::project::pulumi-python:dynamic/avn:RotatingAccessToken::{name}"] for name in ("ci", "cd")
     ]
+
+
+@pytest.mark.parametrize("what", ["copies the list", "reads at once", "has changed"])
+def test_an_alias_is_declared_at_once_where_the_sdk_may_not_see_a_later_one(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Without it, the token whose kind is changed would be revoked."""
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        dynamic.Resource, "__init__", lambda _self, _provider, _name, _props, opts: seen.extend(opts.aliases)
+    )
+    resources.are_aliases_read_late.cache_clear()
+    avn.AccessToken("ci", description="CI")
+    assert seen == []
+    if what == "copies the list":
+        monkeypatch.setattr(ResourceOptions, "_copy", deepcopy)
+    elif what == "reads at once":
+        monkeypatch.setattr("pulumi.runtime.resource.prepare_aliases", lambda *_: None)
+    else:
+        monkeypatch.delattr("pulumi.runtime.resource.prepare_aliases")
+    resources.are_aliases_read_late.cache_clear()
+    avn.AccessToken("cd", description="CD")
+    resources.are_aliases_read_late.cache_clear()
+    assert [alias.type_ for alias in seen] == ["pulumi-python:dynamic/avn:RotatingAccessToken"]
+
+
+@pytest.mark.parametrize("kind", [avn.AccessToken, avn.RotatingAccessToken])
+@pytest.mark.parametrize("number", [86400.0, None])
+def test_an_age_is_an_int(kind: type[avn.AccessToken | avn.RotatingAccessToken], number: float | None) -> None:
+    """Though the engine has floats only; a token that never expires has none."""
+    token = kind.__new__(kind)
+
+    async def read() -> int | None:
+        token.__dict__["max_age_seconds"] = pulumi.Output.from_input(number)
+        return await token.max_age_seconds.future()
+
+    with closing(asyncio.new_event_loop()) as loop:
+        age = loop.run_until_complete(read())
+    assert (age, type(age)) == ((None, type(None)) if number is None else (86400, int))
 
 
 def test_where_the_credential_is_can_be_read_whether_it_is_declared_or_not() -> None:

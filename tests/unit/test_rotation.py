@@ -185,7 +185,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], datetime, Plan]] = {
         both(),
         news(overlap_seconds=8 * DAY),
         OVER + timedelta(days=1),
-        replace(IDLE, records=True),
+        IDLE._replace(records=True),
     ),
     "overlap made shorter": (both(), news(overlap_seconds=0), OVER - TICK, RECORDS),
     "rotation after the overlap": (both(), news(), OPENING, Plan(rotation=WINDOW, retirement="idle")),
@@ -368,7 +368,7 @@ def test_promised_overlap_is_never_shortened(olds: dict[str, Any], arguments: di
     if plan.retirement in {"emergency", "displaced"}:
         assert plan.rotation is not None
     if plan.retirement == "emergency":
-        assert plan.rotation == replace(EMERGENCY, why=plan.rotation.why if plan.rotation else "")
+        assert plan.rotation == EMERGENCY._replace(why=plan.rotation.why if plan.rotation else "")
     if plan.retirement == "displaced":
         assert GONE not in olds
     if plan.retirement == "idle" or plan.lingers:
