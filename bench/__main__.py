@@ -78,9 +78,10 @@ def _measured(*, quick: bool) -> Iterator[Results]:
 
 def _parts(*, quick: bool) -> Iterator[Part]:
     many, rounds = (20, 1) if quick else (MANY, 5)
+    for round_ in range(rounds * 3):
+        yield from parts.imports(round_)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, Api(0, many) as api:
         for _ in range(rounds):
-            yield from parts.imports()
             yield from parts.manifest(many, Path(folder))
             yield from parts.inventory(api, Path(folder))
             yield parts.emulator(api, many // 2)

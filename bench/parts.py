@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from bench.processes import undisturbed
 from bench.server import Api
+from bench.turns import order
 from bench.wanted import CONNECTIONS
 
 IMPORTS = {
@@ -38,10 +39,12 @@ class Part:
     value: float
 
 
-def imports() -> Iterator[Part]:
+def imports(round_: int) -> Iterator[Part]:
     """Import times, each in an interpreter of its own."""
-    for name, modules in IMPORTS.items():
-        program = f"import time; began = time.perf_counter(); import {modules}; print(time.perf_counter() - began)"
+    for name in order(tuple(IMPORTS), round_, 0):
+        program = (
+            f"import time; began = time.perf_counter(); import {IMPORTS[name]}; print(time.perf_counter() - began)"
+        )
         ran = subprocess.run(
             [sys.executable, "-c", program], env=undisturbed(), check=True, capture_output=True, text=True
         )

@@ -13,6 +13,7 @@ from bench.contestants import Contestant, OfficialCli, Pulumi, RawRequests
 from bench.operations import OPERATIONS, Work
 from bench.parts import Part
 from bench.server import Api, Traffic
+from bench.turns import order
 from bench.wanted import descriptions
 
 LATENCY_SECONDS = 0.05
@@ -62,13 +63,6 @@ def run(tokens: int, round_: int, names: tuple[str, ...]) -> Iterator[Sample]:
                 traffic = api.traffic()
                 _check(name, work, api)
                 yield Sample(name, operation, tokens, round_, seconds, host_kib, traffic)
-
-
-def order(names: tuple[str, ...], round_: int, operation: int) -> tuple[str, ...]:
-    """Who goes before whom: in every second round the other way round, and another one begins after that."""
-    first = (round_ // 2 + operation) % len(names)
-    turned = names[first:] + names[:first]
-    return turned[::-1] if round_ % 2 else turned
 
 
 def run_settings(tokens: int, round_: int) -> Iterator[Part]:

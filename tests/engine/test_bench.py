@@ -15,6 +15,7 @@ import pytest
 from bench import page, plot, race
 from bench.operations import OPERATIONS
 from bench.results import Results
+from bench.turns import order
 from tests.engine.project import ROOT
 
 PAGE, DRAWING, RESULTS = Path("docs", "performance.md"), Path("docs", "performance.svg"), Path("bench", "results.json")
@@ -52,11 +53,11 @@ def test_the_page_and_the_plot_are_of_the_kept_results(tmp_path: Path) -> None:
 def test_of_two_contestants_each_goes_first_as_often(names: tuple[str, ...]) -> None:
     """Else what the machine does meanwhile would count for one of them; and each begins at some time."""
     for operation in range(len(OPERATIONS)):
-        orders = [race.order(names, round_, operation) for round_ in range(2 * len(names))]
-        assert all(sorted(order) == sorted(names) for order in orders)
-        assert {order[0] for order in orders} == set(names)
+        orders = [order(names, round_, operation) for round_ in range(2 * len(names))]
+        assert all(sorted(each) == sorted(names) for each in orders)
+        assert {each[0] for each in orders} == set(names)
         for one, other in itertools.combinations(names, 2):
-            assert sum(order.index(one) < order.index(other) for order in orders) == len(names)
+            assert sum(each.index(one) < each.index(other) for each in orders) == len(names)
 
 
 def take_page(folder: Path) -> None:
