@@ -42,6 +42,7 @@ def test_the_page_and_the_plot_are_of_the_kept_results(tmp_path: Path) -> None:
     take_page(tmp_path)
     page.write(Results.read(ROOT / RESULTS), tmp_path / PAGE)
     assert (tmp_path / PAGE).read_text() == (ROOT / PAGE).read_text()
+    assert_drawn(ROOT / DRAWING)
     plot.draw(Results.read(ROOT / RESULTS), tmp_path / DRAWING)
     drawn, kept = (
         [float(number) for number in NUMBER.findall((folder / DRAWING).read_text())] for folder in (tmp_path, ROOT)
